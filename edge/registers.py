@@ -1,0 +1,1 @@
+"""PURE: words to readings, and the plan of reads."""
