@@ -1,0 +1,42 @@
+"""`bitgoeul bench NAME`: each benchmark is a module of its own; with --json its last line is one JSON object."""
+
+import argparse
+import importlib
+from typing import cast
+
+from commands.__main__ import Command
+from commands.language import language
+from contract.problems import Text
+
+BENCHES: dict[str, tuple[str, Text]] = {
+    "ingest": (
+        "commands.bench_ingest",
+        Text("브로커에서 저장소까지 초당 몇 건을 받는가", "readings a second from broker to store"),
+    ),
+    "delivery": (
+        "commands.bench_delivery",
+        Text("무엇이 죽어도 잃거나 겹치지 않는가", "nothing lost or doubled, whatever is killed"),
+    ),
+    "line": (
+        "commands.bench_line",
+        Text("선로를 얼마나 채워 쓰고 죽은 계량기를 견디는가", "how full a line is used, and dead meters borne"),
+    ),
+}
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """One subcommand a benchmark, with the options of its module."""
+    benches = parser.add_subparsers(dest="bench", required=True, metavar="NAME")
+    for name, (module, about) in BENCHES.items():
+        bench = benches.add_parser(name, help=about.of(language()), description=about.of(language()))
+        bench.set_defaults(module=module)
+        _module(module).options(bench)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the chosen benchmark."""
+    return _module(args.module).run(args)
+
+
+def _module(name: str) -> Command:
+    return cast("Command", importlib.import_module(name))
