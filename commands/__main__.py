@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, Text]] = {
     "bench": ("commands.bench", Text("성능과 전달을 측정합니다", "measure speed and delivery")),
     "check": ("commands.check", Text("형식, 린트, 타입, 의존 규칙을 검사합니다", "format, lint, types, import rules")),
     "test": ("commands.test", Text("모든 테스트를 실행합니다", "run every test")),
+    "docs": (
+        "commands.docs",
+        Text("코드에서 만드는 문서를 새로 씁니다", "write the documents that are made from the code"),
+    ),
     "lock": ("commands.lock", Text("잠금 파일을 새로 만듭니다", "make the lock files anew")),
 }
 

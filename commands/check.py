@@ -13,6 +13,7 @@ CHECKS = (
     ["ruff", "check", "--quiet", "."],
     ["mypy"],
     ["lint-imports"],
+    ["python", "-m", "commands", "docs", "--check"],
 )
 
 

@@ -38,7 +38,7 @@ class Record(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, gc=
     vs: str | None = None
     t: float = 0
     q: int = 0
-    at: float = 0
+    at: float = 0.0
 
 
 class Resolved(NamedTuple):
