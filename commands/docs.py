@@ -56,15 +56,15 @@ def contract_page() -> str:
         _table(("topic", "published by", "QoS", "retained", "payload"), TOPICS),
         "## A batch of readings",
         (
-            f"SenML JSON (RFC 8428), at most {senml.MAX_BATCH_BYTES:,} bytes. Any form that the RFC allows is taken; this "
-            "plain one, with its base fields in the first record only, is decoded fastest:"
+            f"SenML JSON (RFC 8428), at most {senml.MAX_BATCH_BYTES:,} bytes. Any form that the RFC allows is taken; "
+            "this plain one, with its base fields in the first record only, is decoded fastest:"
         ),
         f"```json\n{_example()}\n```",
         _table(("field", "where", "meaning"), FIELDS),
         (
-            "An identity is (meter, quantity, time). `run` is random and new at every start of the agent, `n` counts from "
-            "1; the content of a batch is frozen before it is first published. An empty batch `[]` says that the gateway "
-            "no longer holds it."
+            "An identity is (meter, quantity, time). `run` is random and new at every start of the agent, `n` counts "
+            "from 1; the content of a batch is frozen before it is first published. An empty batch `[]` says that the "
+            "gateway no longer holds it."
         ),
         "## Quality",
         f"Below {FIRST_MISSING} there is a value; from {FIRST_MISSING} on it is missing, and `vs` says why.",

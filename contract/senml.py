@@ -38,7 +38,7 @@ class Record(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, gc=
     vs: str | None = None
     t: float = 0
     q: int = 0
-    at: float = 0.0
+    at: float = 0
 
 
 class Resolved(NamedTuple):
@@ -81,7 +81,7 @@ def _common_prefix(names: Sequence[str]) -> str:
 
 
 def _record(reading: Reading, name: str, base_time_s: int) -> Record:
-    at = reading.at_ms / 1000
+    at = reading.at_ms / 1000 if reading.at_ms else 0  # a default is omitted only when it is the same object
     t = reading.time_s - base_time_s
     if reading.value is None:
         return Record(n=name, vs=REASON_OF[reading.quality], t=t, at=at)
