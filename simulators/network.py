@@ -1,0 +1,93 @@
+"""A stretch of network that can be cut: TCP connections pass through it until it is told otherwise."""
+
+import asyncio
+import contextlib
+import threading
+from types import TracebackType
+from typing import Literal, Self
+
+Mode = Literal["open", "cut", "silent"]
+
+CHUNK_BYTES = 65_536
+
+
+class Link:
+    """Listens on a free loopback port and forwards to (host, port), in a thread of its own.
+
+    "cut" drops what is connected and whatever comes; "silent" swallows every byte while connections stay
+    up, as a network does whose far end has gone; "open" forwards. A connection that was silenced is dead for
+    good, since bytes are missing in it: it is dropped when the link opens again.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._mode: Mode = "open"
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"link-{port}", daemon=True)
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def set(self, mode: Mode) -> None:
+        """Change the link; returns once the change is in force."""
+        done = threading.Event()
+        self._loop.call_soon_threadsafe(self._set, mode, done)
+        done.wait()
+
+    def _set(self, mode: Mode, done: threading.Event) -> None:
+        if mode == "cut" or (mode == "open" and self._mode == "silent"):
+            for writer in self._writers:
+                writer.transport.abort()
+        self._mode = mode
+        done.set()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        server = self._loop.run_until_complete(asyncio.start_server(self._accept, "127.0.0.1", 0))
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        self._loop.run_forever()
+        server.close()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._mode == "cut":
+            writer.transport.abort()
+            return
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, far_writer}
+        try:
+            await asyncio.gather(self._forward(reader, far_writer), self._forward(far_reader, writer))
+        except asyncio.CancelledError:
+            return  # the link is being taken away; nothing waits for this task
+        finally:
+            self._writers -= {writer, far_writer}
+            writer.transport.abort()
+            far_writer.transport.abort()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(CHUNK_BYTES):
+                if self._mode == "open":
+                    writer.write(data)
+                    await writer.drain()
+        if self._mode != "silent":
+            writer.transport.abort()
