@@ -23,9 +23,8 @@ class Link:
         self._target = (host, port)
         self._mode: Mode = "open"
         self._writers: set[asyncio.StreamWriter] = set()
-        self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"link-{port}", daemon=True)
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name=f"link-{port}", daemon=True)
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -36,7 +35,7 @@ class Link:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
 
     def set(self, mode: Mode) -> None:
@@ -52,17 +51,17 @@ class Link:
         self._mode = mode
         done.set()
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._accept, "127.0.0.1", 0))
+    async def _serve(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
-        self._loop.run_forever()
+        await self._over.wait()
         server.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.close()
+        while self._writers:
+            for writer in self._writers:
+                writer.transport.abort()
+            await asyncio.sleep(0.01)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._mode == "cut":
@@ -76,8 +75,6 @@ class Link:
         self._writers |= {writer, far_writer}
         try:
             await asyncio.gather(self._forward(reader, far_writer), self._forward(far_reader, writer))
-        except asyncio.CancelledError:
-            return  # the link is being taken away; nothing waits for this task
         finally:
             self._writers -= {writer, far_writer}
             writer.transport.abort()
