@@ -1,0 +1,54 @@
+"""The demo's embedded broker, a process of its own: amqtt with a password for each name and rights by name."""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from amqtt.broker import Broker
+
+from contract.topics import ROOT
+
+# amqtt keeps no session for anonymous clients, so everybody has a password here too
+INGEST = "ingest"
+
+
+def rights(gateways: list[str], area: str) -> dict[str, Any]:
+    """amqtt's topic rules: a gateway writes under its own name and reads its receipts; ingest the other way."""
+    own = f"{ROOT}/{area}"
+    leaves = ("readings/#", "readings", "birth", "state")
+    publish = {gateway: [f"{own}/{gateway}/{leaf}" for leaf in leaves] for gateway in gateways}
+    subscribe = {gateway: [f"{own}/{gateway}/receipts"] for gateway in gateways}
+    publish[INGEST] = [f"{own}/+/receipts"]
+    subscribe[INGEST] = [f"{own}/+/{leaf}" for leaf in ("readings/+", "readings", "birth", "state")]
+    return {"publish_acl": publish, "acl": subscribe}  # amqtt 0.12 takes the subscriptions under "acl" only
+
+
+async def serve(settings: dict[str, Any]) -> None:
+    """Run until SIGTERM. `settings` has port, gateways, area and password_file (user:argon2 hash lines)."""
+    broker = Broker(
+        {
+            "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{settings['port']}"}},
+            "plugins": {
+                "amqtt.plugins.authentication.FileAuthPlugin": {"password_file": settings["password_file"]},
+                "amqtt.plugins.topic_checking.TopicAccessControlListPlugin": rights(
+                    settings["gateways"], settings["area"]
+                ),
+            },
+        }
+    )
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    await broker.start()
+    await over.wait()
+    await broker.shutdown()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING)
+    # amqtt logs each client that goes away as a warning
+    logging.getLogger("amqtt").setLevel(logging.ERROR)
+    asyncio.run(serve(json.loads(Path(sys.argv[1]).read_text("utf-8"))))
