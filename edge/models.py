@@ -16,12 +16,27 @@ Table = Literal["input", "holding"]
 WordType = Literal["uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64"]
 Order = Literal["big", "little"]
 
+# How many 16-bit words a value of each type takes.
+WORDS: dict[WordType, int] = {
+    "uint16": 1,
+    "int16": 1,
+    "uint32": 2,
+    "int32": 2,
+    "uint64": 4,
+    "int64": 4,
+    "float32": 2,
+    "float64": 4,
+}
+MAX_WORDS = 125  # what one Modbus answer holds
+
 
 class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One quantity of a model. `value = decoded * scale`; `address` counts from 0, as it goes over the wire.
 
-    `not_available` lists sentinel values as the manual writes them: "0x80000000" compares the raw words in the
-    manual's order, "nan" any NaN. `name` is the manual's name of the register.
+    `not_available` lists sentinel values as the manual writes them: "0x80000000" compares the raw words, most
+    significant first, "nan" any NaN. `low` and `high` are the manual's limits, in the quantity's unit; a value
+    outside is kept, and marked suspect. Where `exponent_address` is set, the value is multiplied by ten to the
+    power of the int16 found there. `name` is the manual's name of the register.
     """
 
     quantity: str
@@ -30,7 +45,10 @@ class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     type: WordType
     name: str
     scale: float = 1.0
-    not_available: list[str] = []
+    not_available: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    exponent_address: int | None = None
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -38,8 +56,13 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     `word_order` is the order of 16-bit words within a value, `byte_order` that of bytes within a word. A device
     of several channels (a pulse counter) repeats its registers every `channel_words` words. Reads are merged
-    over at most `max_gap` unread words into at most `max_words`. `protocol = "sunspec"` has no addresses of its
-    own: `register.address` is then unused, and `points` maps quantities to SunSpec points.
+    over at most `max_gap` unread words into at most `max_words`. Quirks: `pause_ms` is the rest a meter needs
+    after an answer before the next question goes over the line, `timeout_s` a patience longer than the line's
+    for a meter that answers slowly, `interval_s` how often it may be read at most (a battery would not last).
+    `baud`, `parity` and `stop_bits` are what the maker ships.
+
+    `protocol = "sunspec"`: no register has an address of its own; `points` maps quantities to the points of
+    whichever block of `blocks` the device is found to have.
     """
 
     maker: str
@@ -49,14 +72,19 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     protocol: Literal["modbus", "sunspec"] = "modbus"
     word_order: Order = "big"
     byte_order: Order = "big"
-    max_words: int = 125
+    max_words: int = MAX_WORDS
     max_gap: int = 16
     channels: int = 1
     channel_words: int = 0
+    pause_ms: int = 0
+    timeout_s: float = 0.0
+    interval_s: int = 0
     baud: int = 9600
     parity: Literal["N", "E", "O"] = "N"
-    register: list[Register] = []
+    stop_bits: Literal[1, 2] = 1
+    register: tuple[Register, ...] = ()
     points: dict[str, str] = {}
+    blocks: tuple[int, ...] = ()
 
 
 @cache
@@ -70,7 +98,7 @@ def load_model(name: str) -> Model:
             f"meter model '{name}': not known; expected one of {known}",
         )
     model = read_toml(path, Model)
-    for quantity in [register.quantity for register in model.register] + list(model.points):
+    for quantity in [*(register.quantity for register in model.register), *model.points]:
         if quantity not in QUANTITIES:
             raise Problem(
                 f"{path}: 측정 항목 '{quantity}'은(는) contract/quantities.py에 없습니다",
