@@ -17,7 +17,7 @@ INGEST = "ingest"
 
 
 def rights(gateways: list[str], area: str) -> dict[str, Any]:
-    """amqtt's topic rules: a gateway writes under its own name and reads its receipts; ingest the other way."""
+    """The topic rules of amqtt: a gateway writes under its own name and reads its receipts; ingest the other way."""
     own = f"{ROOT}/{area}"
     leaves = ("readings/#", "readings", "birth", "state")
     publish = {gateway: [f"{own}/{gateway}/{leaf}" for leaf in leaves] for gateway in gateways}
