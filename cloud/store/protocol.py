@@ -46,26 +46,33 @@ QUARANTINE = pa.schema(
     ]
 )
 
+# Batches first..last of a run, both included, that are known to be delivered and whose hashes were dropped.
+SPANS = pa.schema([("gateway", pa.string()), ("run", pa.string()), ("first", pa.int64()), ("last", pa.int64())])
+
+# What `Store.quarantined` answers. `id` is never used again, and is what `Commit.released` names.
+QUARANTINED = pa.schema([("id", pa.int64()), *QUARANTINE])
+
+# What `Store.quarantine_counts` answers: rows held, and rows dropped because a gateway's share was full.
+QUARANTINE_COUNTS = pa.schema([("gateway", pa.string()), ("held", pa.int64()), ("dropped", pa.int64())])
+
 
 @dataclass(frozen=True)
 class Commit:
-    """What becomes durable together."""
+    """What becomes durable together.
+
+    `spans` replaces all spans of the runs that it names, and drops the ledger's rows within them: this is how
+    the ledger is kept short. `released` takes rows out of quarantine, by id, once they are among `readings`.
+    """
 
     readings: pa.Table = field(default_factory=APPEND.empty_table)
     ledger: pa.Table = field(default_factory=LEDGER.empty_table)
     quarantine: pa.Table = field(default_factory=QUARANTINE.empty_table)
+    spans: pa.Table = field(default_factory=SPANS.empty_table)
+    released: Sequence[int] = ()
 
 
-class Store(Protocol):
-    """One area's readings. All calls may block; `commit` and `series` come from one thread, `rows` from any."""
-
-    def series(self, meters: Sequence[str], quantities: Sequence[str]) -> npt.NDArray[np.int32]:
-        """A number for each (meter, quantity), the same for ever; new ones are durable before the call returns."""
-        ...
-
-    def commit(self, commit: Commit) -> None:
-        """Return once all of `commit` is on disk. Raises StoreUnavailable when it may be tried again as it is."""
-        ...
+class Rows(Protocol):
+    """What other processes may ask for."""
 
     def rows(
         self,
@@ -74,7 +81,42 @@ class Store(Protocol):
         meters: Sequence[str] | None = None,
         quantities: Sequence[str] | None = None,
     ) -> pa.Table:
-        """ROWS with start_s <= time_s < end_s. Of several arrivals of one identity the latest wins."""
+        """ROWS with start_s <= time_s < end_s; None takes all meters or quantities.
+
+        Of several arrivals of one identity the latest wins, whole. Raises StoreUnavailable.
+        """
+        ...
+
+
+class Store(Rows, Protocol):
+    """One area's readings, and the books kept beside them. All calls may block, and may come from any thread."""
+
+    def series(self, meters: Sequence[str], quantities: Sequence[str]) -> npt.NDArray[np.int32]:
+        """A number for each (meter, quantity), the same for ever; new ones are durable before the call returns."""
+        ...
+
+    def commit(self, commit: Commit) -> None:
+        """Return once all of `commit` is on disk.
+
+        Raises StoreUnavailable when it may be tried again, with the very same object: what an earlier attempt
+        has stored already is then not stored twice.
+        """
+        ...
+
+    def ledger(self) -> pa.Table:
+        """LEDGER: every delivered batch that lies in no span."""
+        ...
+
+    def spans(self) -> pa.Table:
+        """SPANS: all that `Commit.spans` left."""
+        ...
+
+    def quarantined(self, gateway: str | None = None, reason: str | None = None, limit: int = 1000) -> pa.Table:
+        """QUARANTINED, oldest first; each gateway's oldest rows are dropped when its share is full."""
+        ...
+
+    def quarantine_counts(self) -> pa.Table:
+        """QUARANTINE_COUNTS, by gateway."""
         ...
 
     def close(self) -> None:
@@ -83,4 +125,8 @@ class Store(Protocol):
 
 
 class StoreUnavailable(Exception):
-    """The store cannot take a commit now; nothing of it was promised. The caller waits and tries again."""
+    """The store cannot do it now; nothing was promised. The caller waits, at least `retry_after_s`, and tries again."""
+
+    def __init__(self, why: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(why)
+        self.retry_after_s = retry_after_s
