@@ -1,5 +1,7 @@
 """Meter models: what a manufacturer decided, one TOML file a model in `edge/meters/`."""
 
+import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -97,11 +99,57 @@ def load_model(name: str) -> Model:
             f"계량기 모델 '{name}': 없는 모델입니다. 쓸 수 있는 모델: {known}",
             f"meter model '{name}': not known; expected one of {known}",
         )
+    return read_model(path)
+
+
+def read_model(path: Path) -> Model:
+    """A model file, checked. Raises Problem."""
     model = read_toml(path, Model)
-    for quantity in [*(register.quantity for register in model.register), *model.points]:
-        if quantity not in QUANTITIES:
-            raise Problem(
-                f"{path}: 측정 항목 '{quantity}'은(는) contract/quantities.py에 없습니다",
-                f"{path}: quantity '{quantity}' is not one of contract/quantities.py",
-            )
+    for ko, en in _complaints(model):
+        raise Problem(f"{path}: {ko}", f"{path}: {en}")
     return model
+
+
+def _complaints(model: Model) -> Iterator[tuple[str, str]]:
+    """What is wrong with a model that its types do not tell, in Korean and English."""
+    for quantity in (*(register.quantity for register in model.register), *model.points):
+        if quantity not in QUANTITIES:
+            yield (
+                f"측정 항목 '{quantity}'은(는) contract/quantities.py에 없습니다",
+                f"quantity '{quantity}' is not one of contract/quantities.py",
+            )
+    if not 1 <= model.max_words <= MAX_WORDS:
+        yield (
+            f"max_words = {model.max_words}: 1~{MAX_WORDS}이어야 합니다",
+            f"max_words = {model.max_words}: expected 1 to {MAX_WORDS}",
+        )
+    if model.channels > 1 and model.channel_words < 1:
+        yield ("channels가 있으면 channel_words도 써야 합니다", "channels need channel_words")
+    if (model.protocol == "sunspec") != bool(model.points and model.blocks):
+        yield (
+            "protocol = 'sunspec'에는 points와 blocks가, 그 밖에는 register가 필요합니다",
+            "protocol = 'sunspec' needs points and blocks, any other needs registers",
+        )
+    for register in model.register:
+        yield from _register_complaints(register, (model.channels - 1) * model.channel_words)
+
+
+def _register_complaints(register: Register, shift: int) -> Iterator[tuple[str, str]]:
+    last = register.address + shift + WORDS[register.type] - 1
+    if register.address < 0 or last > 0xFFFF:
+        yield (
+            f"'{register.name}': 주소 {register.address}이(가) 0~65535를 벗어납니다",
+            f"'{register.name}': address {register.address} does not lie within 0 to 65535",
+        )
+    for sentinel in register.not_available:
+        if not _is_sentinel(sentinel, register.type):
+            yield (
+                f"'{register.name}': not_available '{sentinel}'은(는) 'nan' 또는 {register.type} 크기의 '0x…'입니다",
+                f"'{register.name}': not_available '{sentinel}': expected 'nan' or '0x…' as long as {register.type}",
+            )
+
+
+def _is_sentinel(text: str, kind: WordType) -> bool:
+    if text == "nan":
+        return kind.startswith("float")
+    return re.fullmatch(f"0x[0-9a-fA-F]{{{4 * WORDS[kind]}}}", text) is not None
