@@ -1,0 +1,96 @@
+"""What an operator decides for the portal: one frozen value, built once from the command line."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.problems import UsageProblem
+from contract.topics import check_name
+
+
+@dataclass(frozen=True)
+class Area:
+    """One area's process: `socket` is where it answers Arrow Flight."""
+
+    name: str
+    socket: Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`stale_after_s`: a value older than this is not shown as live; about three ticks of the slowest gateway.
+
+    `hosts` are the names under which browsers may ask for the portal; anything else in a Host header is refused.
+    """
+
+    sites_csv: Path
+    areas: tuple[Area, ...]
+    host: str = "127.0.0.1"
+    port: int = 8080
+    hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    stale_after_s: int = 180
+    max_listeners: int = 1000
+    city_ko: str = "광주광역시"
+    city_en: str = "Gwangju"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `bitgoeul cloud portal`."""
+    parser.add_argument(
+        "--sites", type=Path, required=True, metavar="SITES.CSV", help="시설과 계량기 목록 / sites and their meters"
+    )
+    parser.add_argument(
+        "--area",
+        action="append",
+        required=True,
+        metavar="NAME=SOCKET",
+        help="구역 프로세스의 소켓, 여러 번 가능 / socket of an area's process; may be repeated",
+    )
+    parser.add_argument("--host", default=Settings.host, help="기본 127.0.0.1 / default 127.0.0.1")
+    parser.add_argument("--port", type=int, default=Settings.port, help="기본 8080 / default 8080")
+    parser.add_argument(
+        "--public-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="브라우저가 쓰는 호스트 이름, 여러 번 가능 / name that browsers use; may be repeated",
+    )
+    parser.add_argument(
+        "--stale-after",
+        type=int,
+        default=Settings.stale_after_s,
+        metavar="SECONDS",
+        help="이보다 오래된 값은 실시간으로 보이지 않음, 기본 180 / older values are not shown as live, default 180",
+    )
+
+
+def from_args(args: argparse.Namespace) -> Settings:
+    """Raises UsageProblem for what no portal could be started with."""
+    if not 0 <= args.port <= 65535:
+        raise UsageProblem(f"--port {args.port}: 0~65535이어야 합니다", f"--port {args.port}: expected 0 to 65535")
+    if args.stale_after < 1:
+        raise UsageProblem(
+            f"--stale-after {args.stale_after}: 1 이상이어야 합니다",
+            f"--stale-after {args.stale_after}: expected 1 or more",
+        )
+    areas = tuple(_area(text) for text in args.area)
+    names = [area.name for area in areas]
+    if len(set(names)) < len(names):
+        raise UsageProblem("--area: 같은 구역 이름이 두 번 있습니다", "--area: an area is named twice")
+    return Settings(
+        sites_csv=args.sites,
+        areas=areas,
+        host=args.host,
+        port=args.port,
+        hosts=(*Settings.hosts, *args.public_host),
+        stale_after_s=args.stale_after,
+    )
+
+
+def _area(text: str) -> Area:
+    name, separator, socket = text.partition("=")
+    if not separator or not socket:
+        raise UsageProblem(
+            f"--area '{text}': '이름=소켓경로' 꼴이어야 합니다", f"--area '{text}': expected NAME=SOCKET"
+        )
+    return Area(check_name("--area", name), Path(socket))

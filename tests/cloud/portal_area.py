@@ -1,0 +1,67 @@
+"""What the portal's tests hand it: sites.csv files and live tables, as an area's process would make them."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+LIVE = pa.schema(
+    [
+        ("meter", pa.string()),
+        ("quantity", pa.string()),
+        ("time_s", pa.int64()),
+        ("at_ms", pa.int32()),
+        ("value", pa.float64()),
+        ("quality", pa.uint8()),
+        ("last_value", pa.float64()),
+        ("last_time_s", pa.int64()),
+        ("day_value", pa.float64()),
+        ("day_time_s", pa.int64()),
+    ]
+)
+NOW_S = 1_795_400_000
+MIDNIGHT_S = 1_795_359_600  # 2026-11-23 00:00 in Seoul
+HEADER = "site,name_ko,name_en,kind,meter,utility,role,multiplier"
+
+
+class Series(NamedTuple):
+    """One row of the live table. `value` None: the latest is missing, and `last` is what there was before."""
+
+    meter: str
+    quantity: str
+    value: float | None
+    day: float | None = None
+    time_s: int = NOW_S
+    quality: int = 0
+    last: float | None = None
+    last_time_s: int | None = None
+    day_time_s: int = MIDNIGHT_S
+    at_ms: int = 200
+
+
+def live_table(*series: Series) -> pa.Table:
+    """The live table with these rows."""
+    rows = []
+    for one in series:
+        there = one.value is not None
+        rows.append(
+            {
+                "meter": one.meter,
+                "quantity": one.quantity,
+                "time_s": one.time_s,
+                "at_ms": one.at_ms,
+                "value": one.value,
+                "quality": one.quality,
+                "last_value": one.value if there else one.last,
+                "last_time_s": one.time_s if there else one.last_time_s,
+                "day_value": one.day,
+                "day_time_s": one.day_time_s if one.day is not None else None,
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=LIVE)
+
+
+def write_sites(path: Path, *lines: str) -> Path:
+    """A sites.csv; each line without its header."""
+    path.write_text("\n".join([HEADER, *lines]) + "\n", "utf-8")
+    return path
