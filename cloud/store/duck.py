@@ -1,0 +1,154 @@
+"""Readings in the area's own DuckDB file: the default store, with nothing to install and nothing to run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from cloud.store import books
+from cloud.store.file import AreaFile
+from cloud.store.protocol import ROWS, Commit
+from contract.quantities import QUANTITIES
+
+SLOT_S = 900
+_REGISTERS = [name for name, quantity in QUANTITIES.items() if quantity.kind == "register"]
+
+# sums differ from counts where an identity came with another value, quality or moment than before
+_COUNTS = """
+    SELECT coalesce(sum(n), 0)::BIGINT, count(*), count(*) FILTER (WHERE different > 1) FROM (
+        SELECT count(*) AS n, count(DISTINCT (value, quality)) AS different
+        FROM readings WHERE time_s >= ? AND time_s < ? GROUP BY series, time_s)"""
+_FORGET = """
+    DELETE FROM readings WHERE time_s < $registers_s OR (time_s < $ticks_s AND NOT (
+        time_s % $slot_s = 0
+        AND series IN (SELECT series FROM series WHERE quantity IN (SELECT unnest($registers)))))"""
+_ROWS = """
+    SELECT place, time_s, value, quality, at_ms FROM readings JOIN picked USING (series)
+    WHERE time_s >= $start_s AND time_s < $end_s ORDER BY place, time_s, arrival, readings.rowid"""
+
+
+class Counts(NamedTuple):
+    """What the table of readings holds: rows, identities, and identities that came with differing values."""
+
+    rows: int
+    identities: int
+    conflicts: int
+
+
+class DuckStore:
+    """A Store (`cloud.store.protocol`) whose readings are in the area's file.
+
+    `quarantine_rows` and `quarantine_bytes` are each gateway's share of the quarantine.
+    """
+
+    def __init__(self, path: Path, quarantine_rows: int = 10_000, quarantine_bytes: int = 64_000_000) -> None:
+        self._file = AreaFile(path)
+        self._share = (quarantine_rows, quarantine_bytes)
+
+    def series(self, meters: Sequence[str], quantities: Sequence[str]) -> npt.NDArray[np.int32]:
+        """See Store."""
+        while True:
+            with self._file.reading() as connection:
+                found = books.find_series(connection, meters, quantities)
+            if found is not None:
+                return found
+            self._file.write(None, lambda writer, _: books.add_series(writer, meters, quantities))
+
+    def commit(self, commit: Commit) -> None:
+        """See Store."""
+        self._file.write(commit, lambda writer, number: self._write(writer, number, commit))
+
+    def commit_books(self, commit: Commit) -> None:
+        """Everything but the readings, for a store that has these elsewhere."""
+        self._file.write(commit, lambda writer, _: books.write_books(writer, commit, self._share))
+
+    def _write(self, writer: duckdb.DuckDBPyConnection, number: int, commit: Commit) -> None:
+        if commit.readings.num_rows:
+            statement = "INSERT INTO readings SELECT series, time_s, ?, value, quality, at_ms FROM given"
+            books.run(writer, statement, commit.readings, number)
+        books.write_books(writer, commit, self._share)
+
+    def rows(
+        self,
+        start_s: int,
+        end_s: int,
+        meters: Sequence[str] | None = None,
+        quantities: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """See Rows."""
+        with self._file.reading() as connection:
+            picked = self._picked(connection, meters, quantities)
+            connection.register("picked", picked)
+            found = connection.sql(_ROWS, params={"start_s": start_s, "end_s": end_s}).to_arrow_table()
+        return _last_of_each(found, picked)
+
+    def _picked(
+        self, connection: duckdb.DuckDBPyConnection, meters: Sequence[str] | None, quantities: Sequence[str] | None
+    ) -> pa.Table:
+        """The series asked for, ordered by meter and quantity; `place` is where in this table each stands."""
+        query = """
+            SELECT series, meter, quantity, (row_number() OVER (ORDER BY meter, quantity) - 1)::INTEGER AS place
+            FROM series
+            WHERE ($meters IS NULL OR meter IN (SELECT unnest($meters)))
+                AND ($quantities IS NULL OR quantity IN (SELECT unnest($quantities))) ORDER BY place"""
+        asked = {
+            "meters": None if meters is None else list(meters),
+            "quantities": None if quantities is None else list(quantities),
+        }
+        return connection.sql(query, params=asked).to_arrow_table()
+
+    def counts(self, start_s: int, end_s: int) -> Counts:
+        """How many rows, identities and conflicts there are with start_s <= time_s < end_s."""
+        with self._file.reading() as connection:
+            ((rows, identities, conflicts),) = connection.execute(_COUNTS, [start_s, end_s]).fetchall()
+        return Counts(rows, identities, conflicts)
+
+    def forget(self, ticks_s: int, registers_s: int) -> None:
+        """Delete readings older than `ticks_s`, but those of registers at slot bounds only before `registers_s`."""
+        limits = {"ticks_s": ticks_s, "registers_s": registers_s, "slot_s": SLOT_S, "registers": _REGISTERS}
+        self._file.write(None, lambda writer, _: _run(writer, _FORGET, limits))
+
+    def ledger(self) -> pa.Table:
+        """See Store."""
+        with self._file.reading() as connection:
+            return books.ledger(connection)
+
+    def spans(self) -> pa.Table:
+        """See Store."""
+        with self._file.reading() as connection:
+            return books.spans(connection)
+
+    def quarantined(self, gateway: str | None = None, reason: str | None = None, limit: int = 1000) -> pa.Table:
+        """See Store."""
+        with self._file.reading() as connection:
+            return books.quarantined(connection, gateway, reason, limit)
+
+    def quarantine_counts(self) -> pa.Table:
+        """See Store."""
+        with self._file.reading() as connection:
+            return books.quarantine_counts(connection)
+
+    def close(self) -> None:
+        """See Store."""
+        self._file.close()
+
+
+def _run(connection: duckdb.DuckDBPyConnection, statement: str, parameters: dict[str, object]) -> None:
+    connection.execute(statement, parameters)
+
+
+def _last_of_each(found: pa.Table, picked: pa.Table) -> pa.Table:
+    """ROWS from rows sorted by place, time and arrival: the last of each (place, time)."""
+    place, time_s = found.column("place").to_numpy(), found.column("time_s").to_numpy()
+    last = np.ones(len(place), bool)
+    last[:-1] = (place[1:] != place[:-1]) | (time_s[1:] != time_s[:-1])
+    if not last.all():
+        found = found.filter(pa.array(last))
+    at = found.column("place")
+    columns = [picked.column("meter").take(at), picked.column("quantity").take(at)]
+    columns += [found.column(name) for name in ("time_s", "value", "quality", "at_ms")]
+    return pa.table(columns, ROWS.names).cast(ROWS)
