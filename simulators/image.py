@@ -1,14 +1,15 @@
 """The register image of one unit on a line: which words stand where, and how a read of them is answered."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from contract.problems import Problem
 from edge.models import Register, Table
 from simulators.frames import ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, MAX_READ_WORDS
-from simulators.meters import SimMeter
+from simulators.meters import Served, SimMeter
 from simulators.words import word_count
 
 # By meter and quantity: the value that a read covered wholly, None where the meter said "not available".
@@ -19,17 +20,18 @@ Found = tuple[tuple[int, ...], Values]
 
 @dataclass(frozen=True)
 class Field:
-    """Words at an address: constant, or what `meter` says in `register` (its address is not used here)."""
+    """`length` words at an address, by simulated time. `quantity` and `meter` are "" where nothing is measured."""
 
     address: int
-    constant: tuple[int, ...] = ()
-    meter: SimMeter | None = None
-    register: Register | None = None
+    length: int
+    content: Callable[[float], Served]
+    meter: str = ""
+    quantity: str = ""
 
     @property
     def end(self) -> int:
         """The address after the last word."""
-        return self.address + (word_count(self.register.type) if self.register else len(self.constant))
+        return self.address + self.length
 
 
 @dataclass(frozen=True)
@@ -62,29 +64,32 @@ class Image:
         first = bisect_left(fields, start + 1, key=lambda field: field.end)
         last = bisect_left(fields, end, key=lambda field: field.address)
         for one in fields[first:last]:
-            content = one.constant
-            if one.meter and one.register:
-                content, value = one.meter.read(one.register, time_s)
-                if start <= one.address and one.end <= end:
-                    values.setdefault(one.meter.name, {})[one.register.quantity] = value
+            served = one.content(time_s)
+            if one.quantity and start <= one.address and one.end <= end:
+                values.setdefault(one.meter, {})[one.quantity] = served.value
             low, high = max(start, one.address), min(end, one.end)
-            words[low - start : high - start] = content[low - one.address : high - one.address]
+            words[low - start : high - start] = served.words[low - one.address : high - one.address]
             found += high - low
         if found < end - start and not self.holes_readable:
             return ILLEGAL_ADDRESS
         return tuple(words), values
 
 
-def modbus_image(meters: Sequence[SimMeter], *, holes_readable: bool = True) -> Image:
-    """The image of one unit, from the channels that it has; all of one model."""
+def image_of(meters: Sequence[SimMeter], *, holes_readable: bool = True) -> Image:
+    """The image of one unit with addresses of its model's own, from the channels that it has; all of one model."""
     model = meters[0].model
     fields = [
-        (register.table, Field(register.address + (meter.channel - 1) * model.channel_words, (), meter, register))
+        (register.table, _field(meter, register, (meter.channel - 1) * model.channel_words))
         for meter in meters
         for register in model.register
     ]
     tables = {table: _ordered(meters[0], [one for at, one in fields if at == table]) for table, _ in fields}
     return Image(meters, tables, holes_readable, min(model.max_words, MAX_READ_WORDS))
+
+
+def _field(meter: SimMeter, register: Register, shift: int) -> Field:
+    length = word_count(register.type)
+    return Field(register.address + shift, length, partial(meter.read, register), meter.name, register.quantity)
 
 
 def _ordered(meter: SimMeter, fields: Iterable[Field]) -> list[Field]:

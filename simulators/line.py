@@ -9,9 +9,10 @@ from contract.problems import Problem
 from edge.models import Table
 from simulators import frames
 from simulators.clock import SimClock
-from simulators.image import Found, Image, Values, modbus_image
+from simulators.image import Found, Image, Values, image_of
 from simulators.meters import SimMeter
 from simulators.served import Entry, ServedLog
+from simulators.sunspec import sunspec_image
 
 _TABLES: dict[int, Table] = {frames.READ_HOLDING: "holding", frames.READ_INPUT: "input"}
 
@@ -113,4 +114,10 @@ def _units(line: str, meters: Sequence[SimMeter], *, holes_readable: bool) -> di
                 f"선로 '{line}', 국번 {unit}: 계량기가 겹칩니다: {', '.join(meter.name for meter in group)}",
                 f"line '{line}', unit {unit}: meters collide: {', '.join(meter.name for meter in group)}",
             )
-    return {unit: modbus_image(group, holes_readable=holes_readable) for unit, group in by_unit.items()}
+    return {unit: _image(group, holes_readable=holes_readable) for unit, group in by_unit.items()}
+
+
+def _image(meters: Sequence[SimMeter], *, holes_readable: bool) -> Image:
+    if meters[0].model.protocol == "sunspec":
+        return sunspec_image(meters[0])
+    return image_of(meters, holes_readable=holes_readable)

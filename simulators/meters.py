@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from contract.quantities import QUANTITIES
 from edge.models import Model, Register
 from simulators.faults import MeterFaults
-from simulators.words import is_float, limits, sentinel_words, to_raw, to_words
+from simulators.words import is_float, limits, meaning, sentinel_words, to_raw, to_words
 
 
 class Source(Protocol):
@@ -20,7 +20,7 @@ class Source(Protocol):
 
 
 class Served(NamedTuple):
-    """`value` is exactly what the words mean, None for a sentinel."""
+    """`value` is what the words mean, None for a sentinel and for what is no number."""
 
     words: tuple[int, ...]
     value: float | None
@@ -28,13 +28,19 @@ class Served(NamedTuple):
 
 @dataclass
 class SimMeter:
-    """A meter on a line. `unit` is its Modbus address, `channel` counts from 1 on devices that have several."""
+    """A meter on a line. `unit` is its Modbus address, `channel` counts from 1 on devices that have several.
+
+    Of a SunSpec device `block` is the number of the one that it has (0: a usual one of its model), and
+    `rated_kw` is what its scale factors are chosen for.
+    """
 
     name: str
     model: Model
     unit: int
     source: Source
     channel: int = 1
+    block: int = 0
+    rated_kw: float = 100.0
     faults: MeterFaults = field(default_factory=MeterFaults)
     swaps: int = 0
     # By quantity that was set anew: what the register is to show, and the source's value at that moment.
@@ -60,7 +66,7 @@ class SimMeter:
         stuck_at_s = self.faults.stuck_at_s
         value = self._value(register.quantity, time_s if stuck_at_s is None else min(stuck_at_s, time_s))
         raw = to_raw(register.type, value / register.scale, counts_up=_counts_up(register.quantity))
-        return Served(to_words(register.type, raw, *orders), raw * register.scale)
+        return Served(to_words(register.type, raw, *orders), meaning(register.type, raw, register.scale))
 
     def swap(self, time_s: float) -> None:
         """Another meter of the same model takes this one's place: other serial, registers nearly new."""

@@ -2,6 +2,9 @@
 
 import math
 import struct
+from decimal import Decimal
+
+import numpy as np
 
 from edge.models import Order, WordType
 
@@ -47,6 +50,15 @@ def to_raw(kind: WordType, scaled: float, *, counts_up: bool) -> int | float:
     if counts_up:
         return math.floor(scaled) % (high + 1)
     return min(max(round(scaled), low), high)
+
+
+def meaning(kind: WordType, raw: float, scale: float) -> float:
+    """What a register that holds `raw` says: the product of the two as decimal numbers, rounded once.
+
+    A float32 stands for the shortest decimal that it is nearest to: the number on the meter's display.
+    """
+    shown = str(np.float32(raw)) if kind == "float32" else str(raw)
+    return float(Decimal(shown) * Decimal(str(scale)))
 
 
 def to_words(kind: WordType, raw: float, word_order: Order, byte_order: Order) -> tuple[int, ...]:
