@@ -1,4 +1,4 @@
-"""Simulated time: the wall clock, or one that runs faster from an anchor on."""
+"""Simulated time: the wall clock, or one that runs faster from a moment on."""
 
 import time
 from dataclasses import dataclass
@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SimClock:
-    """`speed` simulated seconds pass in a second; at `anchor_s` (UTC epoch) both clocks agree."""
+    """`speed` simulated seconds pass in a second; at `wall_s` it was `simulated_s` (both UTC epoch seconds)."""
 
     speed: float = 1.0
-    anchor_s: float = 0.0
+    wall_s: float = 0.0
+    simulated_s: float = 0.0
 
     def at(self, wall_s: float) -> float:
-        """The simulated time at a moment of the wall clock, both UTC epoch seconds."""
-        return wall_s if self.speed == 1.0 else self.anchor_s + (wall_s - self.anchor_s) * self.speed
+        """The simulated time at a moment of the wall clock."""
+        return self.simulated_s + (wall_s - self.wall_s) * self.speed
 
     def now(self) -> float:
         """The simulated time."""

@@ -59,7 +59,7 @@ class Line:
         image = self.units.get(unit)
         if self.cut or image is None:
             return Exchange(unit, None, "silent")
-        faults = image.meters[0].faults
+        faults = image.meters[0].device
         table = _TABLES.get(pdu[0])
         asked = frames.read_request(pdu) if table else None
         read = (table, *asked) if table and asked else None
@@ -114,6 +114,8 @@ def _units(line: str, meters: Sequence[SimMeter], *, holes_readable: bool) -> di
                 f"선로 '{line}', 국번 {unit}: 계량기가 겹칩니다: {', '.join(meter.name for meter in group)}",
                 f"line '{line}', unit {unit}: meters collide: {', '.join(meter.name for meter in group)}",
             )
+        for meter in group:
+            meter.device = group[0].device
     return {unit: _image(group, holes_readable=holes_readable) for unit, group in by_unit.items()}
 
 

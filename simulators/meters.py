@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from contract.quantities import QUANTITIES
 from edge.models import Model, Register
-from simulators.faults import MeterFaults
+from simulators.faults import DeviceFaults, MeterFaults
 from simulators.words import is_float, limits, meaning, sentinel_words, to_raw, to_words
 
 
@@ -30,8 +30,8 @@ class Served(NamedTuple):
 class SimMeter:
     """A meter on a line. `unit` is its Modbus address, `channel` counts from 1 on devices that have several.
 
-    Of a SunSpec device `block` is the number of the one that it has (0: a usual one of its model), and
-    `rated_kw` is what its scale factors are chosen for.
+    On a line the channels of one unit have one and the same `device`. Of a SunSpec device `block` is the number
+    of the one that it has (0: a usual one of its model), `rated_kw` what its scale factors are chosen for.
     """
 
     name: str
@@ -42,6 +42,7 @@ class SimMeter:
     block: int = 0
     rated_kw: float = 100.0
     faults: MeterFaults = field(default_factory=MeterFaults)
+    device: DeviceFaults = field(default_factory=DeviceFaults)
     swaps: int = 0
     # By quantity that was set anew: what the register is to show, and the source's value at that moment.
     _restarts: dict[str, tuple[float, float]] = field(default_factory=dict)
