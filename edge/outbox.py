@@ -1,0 +1,342 @@
+"""The outbox: what was taken from the lines and is not yet in the cloud's store, and for some days what is.
+
+One batch is one tick of one line (or a part of it, where it is large), frozen with its identity and payload in
+the transaction that takes the tick. Nothing is published that is not in here first.
+"""
+
+import logging
+import secrets
+import sqlite3
+import string
+import zlib
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from contract.messages import Ranges
+from contract.reading import Reading
+from contract.senml import FUTURE_TOLERANCE_S, MAX_BATCH_BYTES, encode_batch
+from contract.topics import BatchId
+from edge.alarms import Alarms
+from edge.config import OutboxConfig
+from edge.outbox_bounds import Desk, Room, forget, make_room, unpack
+from edge.outbox_file import DONE, WAITING, WHOLE, OutboxFile, is_corrupt
+
+log = logging.getLogger(__name__)
+
+RUN_CHARACTERS = string.ascii_lowercase + string.digits
+RUNS_REPORTED = 64
+NO_LINE = 0
+LARGEST_N = 10**15 - 1  # what a topic can carry (contract.topics)
+
+THINNED = "outbox-thinned"
+DROPPED = "outbox-dropped"
+FAILING = "outbox-failing"
+SET_ASIDE = "outbox-set-aside"
+
+_T = TypeVar("_T")
+
+
+class Message(NamedTuple):
+    """A batch as it goes over the wire."""
+
+    batch: BatchId
+    payload: bytes
+
+
+class Summary(NamedTuple):
+    """What waits for its receipt: batches, their bytes in the file, the tick of the oldest (0: none waits)."""
+
+    batches: int
+    bytes: int
+    oldest_s: int
+
+
+class Outbox:
+    """Owns one outbox file. Batches are known by `id`, which grows in the order of taking.
+
+    No call raises for a failing disk: what cannot be done is said by `alarms`, and what was taken before stays.
+    All calls come from one thread, but for `sync`.
+    """
+
+    def __init__(self, config: OutboxConfig, alarms: Alarms, in_flight: Collection[int] = ()) -> None:
+        """`in_flight` is a live view of the batches that must not be thinned out now.
+
+        Raises Problem where the file cannot be used; a corrupt file is set aside and a new one begun.
+        """
+        self.run = "".join(secrets.choice(RUN_CHARACTERS) for _ in range(16))
+        self._alarms, self._in_flight = alarms, in_flight
+        self._file = OutboxFile(Path(config.path))
+        self._room = Room(max_bytes=config.max_mb * 2**20, keep_s=round(config.keep_days * 86_400))
+        self._syncs_takes = config.sync_s == 0
+        self._last_s: dict[str, int] = {}
+        self._next_n = self._next_id = 1
+        if self._file.set_aside:
+            alarms.sound(SET_ASIDE, f"path={config.path}")
+        self._begin()
+
+    def _begin(self) -> None:
+        """Enter this run, and the last ticks known, into the file, which may be a new one."""
+        with self._file.transaction() as db:
+            db.execute("DELETE FROM run WHERE NOT EXISTS (SELECT 1 FROM batch WHERE batch.run = run.id)")
+            (self._run_id,) = db.execute("INSERT INTO run (name) VALUES (?) RETURNING id", (self.run,)).fetchone()
+            for line, last_s in self._last_s.items():
+                db.execute("INSERT INTO line (name, last_s) VALUES (?, ?)", (line, last_s))
+            self._last_s = dict(db.execute("SELECT name, last_s FROM line"))
+            (highest,) = db.execute("SELECT coalesce(max(id), 0) FROM batch").fetchone()
+            self._next_id = max(self._next_id, highest + 1)
+
+    @property
+    def last_n(self) -> int:
+        """The highest number that this run has used."""
+        return self._next_n - 1
+
+    @property
+    def readings_thinned(self) -> int:
+        """Since the start of this run, as `readings_dropped` is."""
+        return self._room.thinned
+
+    @property
+    def readings_dropped(self) -> int:
+        """Readings that no receipt was seen for and that are gone."""
+        return self._room.dropped
+
+    def last_s(self, line: str) -> int:
+        """The last tick that was taken from the line, 0 before the first."""
+        return self._last_s.get(line, 0)
+
+    def take(self, line: str, tick_s: int, readings: Sequence[Reading], sent_s: float, clock: str) -> list[int]:
+        """Freeze one tick of a line and keep it. The batches' ids; none where the tick is not later than the last.
+
+        None either where the disk refuses: these readings are lost, counted and warned of.
+        """
+        if not readings or tick_s <= self.last_s(line):
+            return []
+        parts = _encode(readings, sent_s, clock)
+        ids = self._guarded(lambda: self._insert(line, tick_s, parts), None)
+        if ids is None:
+            # a full disk has no room for more, but the file has, once something in it is forgotten
+            self._guarded(self._relieve, None)
+            ids = self._guarded(lambda: self._insert(line, tick_s, parts), None)
+        if ids is None:
+            self._lost(len(readings), f"line={line} reason=not-written")
+            return []
+        self._last_s[line] = tick_s
+        if self._syncs_takes:
+            self._guarded(self.sync, None)
+        self._make_room(sent_s)
+        return ids
+
+    def take_nothing(self, now_s: int) -> list[int]:
+        """An empty batch, for the receipt that it brings back."""
+
+        def insert() -> list[int]:
+            with self._file.transaction() as db:
+                return self._freeze(db, NO_LINE, now_s, [(b"[]", 0)])
+
+        return self._guarded(insert, None) or []
+
+    def _insert(self, line: str, tick_s: int, parts: list[tuple[bytes, int]]) -> list[int]:
+        with self._file.transaction() as db:
+            upsert = (
+                "INSERT INTO line (name, last_s) VALUES (?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET last_s = excluded.last_s RETURNING id"
+            )
+            (line_id,) = db.execute(upsert, (line, tick_s)).fetchone()
+            return self._freeze(db, line_id, tick_s, parts)
+
+    def _freeze(self, db: sqlite3.Connection, line: int, tick_s: int, parts: list[tuple[bytes, int]]) -> list[int]:
+        """Batches of (payload, readings) under new identities, which a failing transaction leaves unused."""
+        ids = []
+        for payload, readings in parts:
+            body, (run, n) = zlib.compress(payload, 1), self._new_identity()
+            row = (self._next_id, run, n, line, tick_s, readings, len(body), WHOLE)
+            db.execute("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            db.execute("INSERT INTO body VALUES (?, ?)", (self._next_id, body))
+            ids.append(self._next_id)
+            self._next_id += 1
+        return ids
+
+    def _new_identity(self) -> tuple[int, int]:
+        self._next_n += 1
+        return self._run_id, self._next_n - 1
+
+    def _relieve(self) -> None:
+        # the log's own room comes first: without it nothing can be deleted either
+        self._file.db.execute("PRAGMA wal_checkpoint(RESTART)")
+        with self._file.transaction() as db:
+            forget(db, 64)
+
+    def _make_room(self, now_s: float) -> None:
+        thinned, dropped = self._room.thinned, self._room.dropped
+
+        def make() -> None:
+            with self._file.transaction() as db:
+                make_room(Desk(db, self._in_flight, self._new_identity), self._room, self._file.used_bytes, now_s)
+
+        self._guarded(make, None)
+        if self._room.thinned > thinned:
+            self._alarms.sound(THINNED, f"readings={self._room.thinned} max_mb={self._room.max_bytes >> 20}")
+        if self._room.dropped > dropped:
+            self._alarms.sound(DROPPED, f"readings={self._room.dropped} max_mb={self._room.max_bytes >> 20}")
+
+    def _lost(self, readings: int, facts: str) -> None:
+        self._room.dropped += readings
+        self._alarms.sound(DROPPED, f"readings={readings} {facts}")
+
+    def waiting(self, limit: int) -> list[int]:
+        """The oldest batches that have no receipt, oldest first."""
+
+        def read() -> list[int]:
+            sql = "SELECT id FROM batch WHERE state = ? ORDER BY id LIMIT ?"
+            return sorted(row[0] for state in WAITING for row in self._file.db.execute(sql, (state, limit)))[:limit]
+
+        return self._guarded(read, [])
+
+    def message(self, batch_id: int) -> Message | None:
+        """The batch as it goes over the wire, or None where it has its receipt or was dropped meanwhile."""
+
+        def read() -> Message | None:
+            row = self._file.db.execute(
+                "SELECT run.name, n, payload, state FROM batch JOIN run ON run.id = run JOIN body USING (id) "
+                "WHERE batch.id = ?",
+                (batch_id,),
+            ).fetchone()
+            if row is None or row[3] == DONE:
+                return None
+            payload = unpack(row[2])
+            if payload is None:
+                self._remove_damaged(batch_id)
+                return None
+            return Message(BatchId(row[0], row[1]), payload)
+
+        return self._guarded(read, None)
+
+    def _remove_damaged(self, batch_id: int) -> None:
+        with self._file.transaction() as db:
+            (readings,) = db.execute("DELETE FROM batch WHERE id = ? RETURNING readings", (batch_id,)).fetchone()
+            db.execute("DELETE FROM body WHERE id = ?", (batch_id,))
+        self._lost(readings, "reason=damaged-on-disk")
+
+    def done(self, receipted: Ranges) -> list[int]:
+        """Note the receipts; the ids of those batches that still waited for theirs."""
+
+        def write() -> list[int]:
+            with self._file.transaction() as db:
+                return [
+                    batch_id
+                    for run, spans in receipted.items()
+                    for first, last in spans
+                    for (batch_id,) in db.execute(
+                        "UPDATE batch SET state = ? WHERE run = (SELECT id FROM run WHERE name = ?) "
+                        "AND n BETWEEN ? AND ? AND state < ? RETURNING id",
+                        (DONE, run, max(first, 1), min(last, LARGEST_N), DONE),
+                    )
+                ]
+
+        return self._guarded(write, [])
+
+    def reopen(self, run: str, first: int, last: int, limit: int) -> list[int]:
+        """Let the first `limit` batches held between these numbers wait again; the numbers of all of these held."""
+
+        def write() -> list[int]:
+            with self._file.transaction() as db:
+                rows = db.execute(
+                    "SELECT id, n FROM batch WHERE run = (SELECT id FROM run WHERE name = ?) "
+                    "AND n BETWEEN ? AND ? ORDER BY n LIMIT ?",
+                    (run, first, last, limit),
+                ).fetchall()
+                ids = [(WHOLE, batch_id, DONE) for batch_id, _ in rows]
+                db.executemany("UPDATE batch SET state = ? WHERE id = ? AND state = ?", ids)
+                return [n for _, n in rows]
+
+        return self._guarded(write, [])
+
+    def summary(self) -> Summary:
+        """What waits, counted in the index alone."""
+
+        def read() -> Summary:
+            db = self._file.db
+            sql = "SELECT count(*), coalesce(sum(bytes), 0) FROM batch WHERE state < ?"
+            count, size = db.execute(sql, (DONE,)).fetchone()
+            oldest = self.waiting(1)
+            tick = db.execute("SELECT tick_s FROM batch WHERE id = ?", oldest).fetchone() if oldest else (0,)
+            return Summary(count, size, tick[0])
+
+        return self._guarded(read, Summary(0, 0, 0))
+
+    def held(self) -> Ranges:
+        """By run, the first and last number that is still held; of very many runs the latest."""
+
+        def read() -> Ranges:
+            # two look-ups a run; min and max in one query would scan
+            rows = self._file.db.execute(
+                "SELECT name, (SELECT min(n) FROM batch WHERE batch.run = run.id), "
+                "(SELECT max(n) FROM batch WHERE batch.run = run.id) FROM run ORDER BY id DESC LIMIT ?",
+                (RUNS_REPORTED,),
+            )
+            return {run: [(first, last)] for run, first, last in rows if first is not None}
+
+        return self._guarded(read, {})
+
+    def reset_last(self, now_s: float) -> list[str]:
+        """Take ticks again on lines whose last tick lies in a future that the cloud refuses; the lines' names.
+
+        What was taken at times that the cloud accepts stays taken.
+        """
+        ahead = [line for line, last_s in self._last_s.items() if last_s > now_s + FUTURE_TOLERANCE_S]
+
+        def write() -> list[str]:
+            for line in ahead:
+                with self._file.transaction() as db:
+                    db.execute(
+                        "UPDATE line SET last_s = (SELECT max(coalesce(max(tick_s), 0), ?) FROM batch "
+                        "WHERE batch.line = line.id AND tick_s <= ?) WHERE name = ?",
+                        (int(now_s), int(now_s) + FUTURE_TOLERANCE_S, line),
+                    )
+            self._last_s |= dict(self._file.db.execute("SELECT name, last_s FROM line"))
+            return ahead
+
+        return self._guarded(write, [])
+
+    def lines_ahead(self, now_s: float) -> bool:
+        """Whether a line's last tick lies in a future that the cloud refuses."""
+        return any(last_s > now_s + FUTURE_TOLERANCE_S for last_s in self._last_s.values())
+
+    def sync(self) -> None:
+        """Return once all taken before is safe from a power cut. Raises OSError, sqlite3.Error; for any thread."""
+        self._file.sync()
+
+    def close(self) -> None:
+        """The object is of no use afterwards."""
+        self._file.close()
+
+    def _guarded(self, work: Callable[[], _T], instead: _T) -> _T:
+        """The work's result, or `instead` where the disk fails; a corrupt file is replaced, and the work done there."""
+        try:
+            return work()
+        except (OSError, sqlite3.Error) as error:
+            # a closed file is one whose replacement has failed so far
+            if isinstance(error, OSError) or not (is_corrupt(error) or isinstance(error, sqlite3.ProgrammingError)):
+                return self._failed(error, instead)
+        try:
+            self._file.replace()
+            self._alarms.sound(SET_ASIDE, f"path={self._file.path}")
+            self._begin()
+            return work()
+        except (OSError, sqlite3.Error) as error:
+            return self._failed(error, instead)
+
+    def _failed(self, error: Exception, instead: _T) -> _T:
+        facts = f'path={self._file.path} error="{error}" action=check-the-disk-and-its-free-space'
+        self._alarms.sound(FAILING, facts, lasts_s=600)
+        return instead
+
+
+def _encode(readings: Sequence[Reading], sent_s: float, clock: str) -> list[tuple[bytes, int]]:
+    """(payload, readings) of as few batches as the limit of their size allows."""
+    payload = encode_batch(readings, sent_s, clock)
+    if len(payload) <= MAX_BATCH_BYTES or len(readings) == 1:
+        return [(payload, len(readings))]
+    half = len(readings) // 2
+    return _encode(readings[:half], sent_s, clock) + _encode(readings[half:], sent_s, clock)

@@ -1,0 +1,208 @@
+"""The outbox's SQLite file: opened, locked, synced to disk, and set aside when it is corrupt.
+
+Write-ahead logging: a commit survives the death of the process at once, and a power cut from the next `sync` on.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from contract.problems import Problem
+
+log = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x42474F42  # "BGOB", in the file's header: this SQLite file is an outbox
+CHECKPOINT_BYTES = 2_000_000
+
+# `state` of a batch: the first three wait for their receipt, whole, without its instants, or one a slot.
+WHOLE, NO_INSTANTS, SPARSE, DONE = range(4)
+WAITING = (WHOLE, NO_INSTANTS, SPARSE)
+
+# `payload` is the message as it is published, compressed by zlib; it stands apart from `batch` so that counting
+# and looking for batches never reads it. A batch keeps its `id`, the order of taking, for ever; (run, n) is its
+# identity on the wire. `line.last_s` is the last tick taken.
+SCHEMA = f"""
+CREATE TABLE run (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE line (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, last_s INTEGER NOT NULL);
+CREATE TABLE batch (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, n INTEGER NOT NULL, line INTEGER NOT NULL,
+                    tick_s INTEGER NOT NULL, readings INTEGER NOT NULL, bytes INTEGER NOT NULL,
+                    state INTEGER NOT NULL);
+CREATE UNIQUE INDEX batch_identity ON batch (run, n);
+CREATE INDEX batch_state ON batch (state, id, bytes);
+CREATE TABLE body (id INTEGER PRIMARY KEY, payload BLOB NOT NULL);
+PRAGMA user_version = {SCHEMA_VERSION};
+PRAGMA application_id = {APPLICATION_ID};
+"""
+
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def is_corrupt(error: sqlite3.Error) -> bool:
+    """Whether the file is damaged, rather than the disk full or its bus failing."""
+    # the low byte is the primary code; Python's own errors carry none
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
+
+
+class OutboxFile:
+    """One open outbox file, held by one process; `sync` may be called from another thread, all else from one."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises Problem: not writable, in use by another process, of a newer version, or no outbox at all."""
+        self.path = path
+        self.set_aside = False
+        self._wal = path.with_name(path.name + "-wal")
+        self._lock = _lock(path)
+        try:
+            self.db = self._open()
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return _connect(self.path)
+        except (OSError, sqlite3.Error) as error:
+            if isinstance(error, OSError) or not is_corrupt(error):
+                raise Problem(
+                    f"{self.path}: 전송 대기함을 열 수 없습니다: {error}",
+                    f"{self.path}: outbox cannot be opened: {error}",
+                ) from error
+        self._set_aside()
+        return _connect(self.path)
+
+    def replace(self) -> None:
+        """Set the corrupt file aside and begin an empty one."""
+        self.db.close()
+        self._set_aside()
+        self.db = _connect(self.path)
+
+    def _set_aside(self) -> None:
+        if not self.path.exists():
+            return
+        kept = self.path.with_name(f"{self.path.name}.corrupt-{time.time_ns()}")
+        for ending in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{self.path}{ending}").rename(f"{kept}{ending}")
+        self.set_aside = True
+        log.error("outbox-corrupt path=%s set_aside=%s action=keep-it-for-rescue-and-check-the-disk", self.path, kept)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing; what fails is rolled back and raised."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.db
+            self.db.execute("COMMIT")
+        except BaseException:
+            # a full disk has rolled it back already
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            raise
+
+    def used_bytes(self) -> int:
+        """What the content takes in the file; pages that deleting freed are used again and do not count."""
+        (pages,), (free,) = (self.db.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count"))
+        (size,) = self.db.execute("PRAGMA page_size").fetchone()
+        return int((pages - free) * size)
+
+    def sync(self) -> None:
+        """Return once all that was committed before is safe from a power cut. Raises OSError, sqlite3.Error.
+
+        The sync of the log alone is enough; the log's content moves into the file itself once there is much.
+        """
+        descriptor = os.open(self._wal, os.O_RDONLY)
+        try:
+            os.fdatasync(descriptor)
+            size = os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+        if size > CHECKPOINT_BYTES:
+            with contextlib.closing(sqlite3.connect(self.path, timeout=1.0)) as db:
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        """Move the log into the file; the object is of no use afterwards."""
+        self.db.close()
+        self._lock.close()
+
+
+def _lock(path: Path) -> IO[bytes]:
+    """A lock file of its own: closing any descriptor of the database itself would drop SQLite's locks."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.fdopen(os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600), "r+b")
+    except OSError as error:
+        raise Problem(
+            f"{path}: 전송 대기함을 둘 수 없습니다: {error.strerror}",
+            f"{path}: outbox cannot be kept here: {error.strerror}",
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise Problem(
+            f"{path}: 다른 프로세스가 쓰고 있는 전송 대기함입니다. 게이트웨이마다 하나만 실행하십시오",
+            f"{path}: outbox is in use by another process; run one agent per outbox",
+        ) from error
+    return lock
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # made here, since SQLite would let others read it
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        is_new = _check_version(db, path)
+        # a batch touches five pages: small ones write a third of what 4096 bytes would (measured)
+        db.execute("PRAGMA page_size = 1024")
+        db.execute("PRAGMA journal_mode = WAL")
+        if is_new:
+            db.executescript(f"BEGIN;{SCHEMA}COMMIT;")
+        # `sync` is what makes commits durable; moving the log into the file is synced all the same
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA wal_autocheckpoint = 4000")
+        db.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_BYTES}")
+        db.execute("PRAGMA cache_size = -1024")
+        # Debian's default overwrites what is deleted, which doubles the writes to an SD card
+        db.execute("PRAGMA secure_delete = OFF")
+        # reads the newest row and the oldest: a file cut short is found now, not in an hour
+        db.execute("SELECT * FROM batch JOIN body USING (id) ORDER BY id DESC LIMIT 1").fetchall()
+        db.execute("SELECT * FROM batch JOIN body USING (id) ORDER BY id LIMIT 1").fetchall()
+        # names the log in its folder and syncs both, so that later only the log's data need a sync
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(directory)
+        os.close(directory)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _check_version(db: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file is empty yet. Raises Problem where it is nothing that this software can use."""
+    (version,), (application,) = (
+        db.execute(f"PRAGMA {name}").fetchone() for name in ("user_version", "application_id")
+    )
+    if (version, application) == (SCHEMA_VERSION, APPLICATION_ID):
+        return False
+    if application == APPLICATION_ID:
+        raise Problem(
+            f"{path}: 전송 대기함 버전 {version}은(는) 이 프로그램(버전 {SCHEMA_VERSION})보다 새것입니다. "
+            "프로그램을 갱신하거나 파일을 옮겨 두십시오",
+            f"{path}: outbox of version {version}, newer than this software's {SCHEMA_VERSION}: "
+            "update the software, or move the file away",
+        )
+    if db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        raise Problem(
+            f"{path}: 전송 대기함이 아닌 SQLite 파일입니다. 사이트 파일의 outbox.path를 확인하십시오",
+            f"{path}: an SQLite file, and no outbox: check outbox.path in the site file",
+        )
+    return True

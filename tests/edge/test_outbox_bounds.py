@@ -1,0 +1,111 @@
+"""A full outbox: what goes first, what goes last, and that it is said."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+from contract.quantities import QUANTITIES, Kind
+from contract.reading import Reading
+from contract.senml import Resolved, resolve
+from edge.alarms import Alarms
+from edge.outbox import DROPPED, THINNED, Outbox
+
+T = 1_795_392_000
+MAX_BYTES = 2**20
+
+Make = Callable[..., Outbox]
+Readings = Callable[..., list[Reading]]
+
+
+def take(outbox: Outbox, ticks: int, readings_at: Readings, step_s: int = 60, meters: int = 40) -> list[int]:
+    first_s = outbox.last_s("a") + step_s or T
+    first_s = max(first_s, T)
+    seconds = [first_s + i * step_s for i in range(ticks)]
+    return [id_ for s in seconds for id_ in outbox.take("a", s, readings_at(s, meters), s, "ntp")]
+
+
+def kinds(outbox: Outbox, batches: list[int]) -> list[tuple[int, set[Kind]]]:
+    """(tick, kinds of quantity) of these batches."""
+    found = []
+    for batch in batches:
+        message = outbox.message(batch)
+        assert message is not None
+        records = [record for record in resolve(message.payload) if isinstance(record, Resolved)]
+        found.append((records[0].time_s, {QUANTITIES[r.name.split("/")[1]].kind for r in records}))
+    return found
+
+
+def test_receipted_batches_go_before_anything_else(make_outbox: Make, readings_at: Readings, alarms: Alarms) -> None:
+    outbox = make_outbox(max_mb=1)
+    take(outbox, 900, readings_at)
+    outbox.done({outbox.run: [(1, 10**6)]})
+    take(outbox, 400, readings_at)
+    assert len(outbox.waiting(1000)) == 400
+    assert (outbox.readings_thinned, alarms.codes()) == (0, [])
+    assert outbox.held()[outbox.run][0][0] > 1
+
+
+def test_instants_go_first_then_registers_off_the_grid_then_the_oldest(
+    make_outbox: Make, readings_at: Readings, alarms: Alarms, tmp_path: Path
+) -> None:
+    outbox = make_outbox(max_mb=1)
+    seen: list[str] = []
+    for _ in range(160):
+        newest = take(outbox, 20, readings_at, step_s=300, meters=200)[-1:]
+        if outbox.readings_thinned and "instants" not in seen:
+            seen.append("instants")
+            assert outbox.readings_dropped == 0
+            assert kinds(outbox, outbox.waiting(1)) == [(T, {"register"})]
+            assert kinds(outbox, newest)[0][1] == {"register", "instant"}
+        ticks = [tick for tick, _ in kinds(outbox, outbox.waiting(3))] if "instants" in seen else []
+        if any(b - a == 900 for a, b in itertools.pairwise(ticks)) and "grid" not in seen:
+            seen.append("grid")
+            assert ticks[0] == T
+            assert outbox.readings_dropped == 0
+        if outbox.readings_dropped:
+            seen.append("oldest")
+            break
+    assert seen == ["instants", "grid", "oldest"]
+    ticks = [tick for tick, _ in kinds(outbox, outbox.waiting(50))]
+    assert ticks[0] > T
+    assert [b - a for a, b in itertools.pairwise(ticks)] == [900] * 49
+    assert alarms.codes() == [DROPPED, THINNED]
+    assert (tmp_path / "outbox.db").stat().st_size < MAX_BYTES * 1.1
+
+
+def test_a_batch_that_loses_content_gets_a_new_identity(make_outbox: Make, readings_at: Readings) -> None:
+    outbox = make_outbox(max_mb=1)
+    payloads: dict[str, bytes] = {}
+    while outbox.readings_thinned == 0:
+        for batch in take(outbox, 20, readings_at, meters=20):
+            message = outbox.message(batch)
+            if message is not None:
+                payloads[str(message.batch)] = message.payload
+    again = [message for batch in outbox.waiting(10_000) if (message := outbox.message(batch))]
+    assert all(payloads.get(str(message.batch), message.payload) == message.payload for message in again)
+    assert any(str(message.batch) not in payloads for message in again)
+    identities = [message.batch for message in again]
+    assert len(set(identities)) == len(identities)
+
+
+def test_readings_of_a_thinned_batch_are_what_they_were(make_outbox: Make, readings_at: Readings) -> None:
+    outbox = make_outbox(max_mb=1)
+    while outbox.readings_thinned == 0:
+        take(outbox, 20, readings_at, meters=20)
+    message = outbox.message(outbox.waiting(1)[0])
+    assert message is not None
+    registers = [r for r in readings_at(T, 20) if QUANTITIES[r.quantity].kind == "register"]
+    assert resolve(message.payload) == [
+        Resolved(f"{r.meter}/{r.quantity}", r.time_s, r.value, int(r.quality), r.at_ms) for r in registers
+    ]
+
+
+def test_what_is_in_flight_is_left_alone(make_outbox: Make, readings_at: Readings) -> None:
+    in_flight: set[int] = set()
+    outbox = make_outbox(in_flight=in_flight, max_mb=1)
+    in_flight |= set(take(outbox, 10, readings_at, meters=20)[3:5])
+    before = [outbox.message(batch) for batch in sorted(in_flight)]
+    while outbox.readings_dropped == 0:
+        take(outbox, 20, readings_at, step_s=300, meters=200)
+    assert [outbox.message(batch) for batch in sorted(in_flight)] == before
+    assert None not in before
