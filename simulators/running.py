@@ -5,7 +5,7 @@
         switch(running, Fault(kind="dead", target="hanam-e-sub-03"))
 
 The folder holds `served/{line}.jsonl` (simulators.served), `events.jsonl` (each fault as it was switched),
-`lines/{line}` (a symlink to each pseudo-terminal), `clock.json` (when simulated time began to run faster) and
+`lines/{line}` (a symlink to each pseudo-terminal), `endpoints.json` (once all lines are there), `clock.json` (when simulated time began to run faster) and
 `clock/{gateway}` (how far a gateway's clock is put wrong). Faults are in simulators.control.
 """
 
@@ -66,6 +66,7 @@ def run_site(site: SimSite, folder: Path, options: RunOptions | None = None) -> 
     options = options or RunOptions()
     for name in ("served", "lines", "clock"):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "endpoints.json").unlink(missing_ok=True)  # of a run that was killed
     running = RunningSite(site, folder, _clock(folder / "clock.json", options.speed))
     meters = mount(site)
     with contextlib.ExitStack() as stack:
@@ -76,7 +77,19 @@ def run_site(site: SimSite, folder: Path, options: RunOptions | None = None) -> 
                 line = Line(spec.name, meters[spec.name], log, running.clock, holes_readable=spec.holes_readable)
                 running.lines[spec.name] = line
                 running.endpoints[spec.name] = _start(running, spec, stack, real_wire=options.real_wire)
+        ready = folder / "endpoints.json"
+        stack.callback(ready.unlink, missing_ok=True)
+        ready.with_suffix(".new").write_bytes(msgspec.json.encode(running.endpoints))
+        ready.with_suffix(".new").replace(ready)
         yield running
+
+
+def read_endpoints(folder: Path) -> dict[str, Endpoint] | None:
+    """Where the lines are that another process runs in `folder`; None while it does not (yet)."""
+    try:
+        return msgspec.json.decode((folder / "endpoints.json").read_bytes(), type=dict[str, Endpoint])
+    except FileNotFoundError:
+        return None
 
 
 def _start(running: RunningSite, spec: LineSpec, stack: contextlib.ExitStack, *, real_wire: bool) -> Endpoint:
