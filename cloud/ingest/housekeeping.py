@@ -1,0 +1,111 @@
+"""What goes on beside ingest: known.csv read again when it changes, live values rebuilt after a start."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from cloud.ingest.known import Known, read_known
+from cloud.ingest.live import Live
+from cloud.ingest.metrics import Metrics
+from cloud.ingest.rebuild import rebuild
+from cloud.store.protocol import Store, StoreUnavailable
+from contract.problems import Problem
+
+LOG = logging.getLogger(__name__)
+
+LOOK_S = 1.0
+RETRY_S = 5.0
+
+
+class KnownFile:
+    """`known` is always the latest that could be read whole; another thread may read the attribute at any time."""
+
+    def __init__(self, path: Path, store: Store, live: Live, metrics: Metrics) -> None:
+        """Raises Problem when the file is no good, and StoreUnavailable."""
+        self._path, self._store, self._live, self._metrics = path, store, live, metrics
+        self._seen = self._signature()
+        self.known = self._load()
+
+    def watched(self) -> pa.Table:
+        """meter, quantity and series of all that is known, each pair once."""
+        rows = self.known.rows
+        columns = [[row.meter for row in rows], [row.quantity for row in rows], self.known.series]
+        first = np.unique(self.known.series, return_index=True)[1]
+        return pa.table(columns, ["meter", "quantity", "series"]).take(first)
+
+    def look(self, *, anyway: bool = False) -> None:
+        """Read the file again if it has changed, or anyway. What is wrong with it is logged, and the earlier
+        one stays.
+        """
+        seen = self._signature()
+        if seen == self._seen and not anyway:
+            return
+        try:
+            self.known = self._load()
+            self._seen = seen
+            LOG.info("known read again rows=%d", len(self.known.rows))
+        except Problem as problem:
+            self._seen = seen
+            self._metrics.known_good.set(0)
+            LOG.error('known unreadable, the earlier one stays why="%s"', problem.text.en)  # noqa: TRY400  # no trace: it says all
+        except StoreUnavailable as unavailable:
+            LOG.warning('known not taken yet why="%s"', unavailable)
+
+    def _load(self) -> Known:
+        rows = read_known(self._path)
+        meters, quantities = [row.meter for row in rows], [row.quantity for row in rows]
+        series = self._store.series(meters, quantities)
+        first = np.unique(series, return_index=True)[1]
+        self._live.watch([meters[at] for at in first], [quantities[at] for at in first], series[first])
+        self._metrics.known_good.set(1)
+        return Known(rows, series)
+
+    def _signature(self) -> tuple[int, int]:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return (0, 0)
+        return (found.st_mtime_ns, found.st_size)
+
+
+class Housekeeping:
+    """A thread. It ends with the process."""
+
+    def __init__(self, known: KnownFile, live: Live, store: Store) -> None:
+        self._known, self._live, self._store = known, live, store
+        self._again = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+        self._thread.start()
+
+    def look_again(self) -> None:
+        """Read known.csv now, changed or not."""
+        self._again.set()
+
+    def stop(self, timeout_s: float) -> None:
+        """Wait for what it is about, so that the store can be closed."""
+        self._stopping.set()
+        self._again.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not (self._rebuild() or self._stopping.wait(RETRY_S)):
+            self._known.look()
+        while not self._stopping.is_set():
+            asked = self._again.wait(LOOK_S)
+            self._again.clear()
+            self._known.look(anyway=asked)
+
+    def _rebuild(self) -> bool:
+        began_s = time.monotonic()
+        try:
+            rebuild(self._live, self._store, self._known.watched(), int(time.time()))
+        except StoreUnavailable as unavailable:
+            LOG.warning('live values not rebuilt yet why="%s"', unavailable)
+            return False
+        LOG.info("live values rebuilt seconds=%.1f", time.monotonic() - began_s)
+        return True

@@ -1,0 +1,78 @@
+"""What an operator's Prometheus sees of an area, on a loopback port, and whether the area is well."""
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+COMMIT_BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+LAG_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600, 86_400)
+
+
+class Metrics:
+    """One registry an area, so that several areas may live in one test."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+
+        def counter(name: str, about: str, *labels: str) -> Counter:
+            return Counter(f"bitgoeul_ingest_{name}", about, labels, registry=registry)
+
+        def gauge(name: str, about: str) -> Gauge:
+            return Gauge(f"bitgoeul_ingest_{name}", about, registry=registry)
+
+        self.readings = counter("readings", "Readings taken")
+        self.batches = counter("batches", "Batches that arrived")
+        self.duplicates = counter("duplicate_batches", "Batches that were stored already, and receipted again")
+        self.conflicts = counter("conflicting_batches", "Batches that came again with another content")
+        self.quarantined = counter("quarantined_readings", "Readings refused", "reason")
+        self.receipts = counter("receipts", "Receipts published")
+        self.asked = counter("asked_batches", "Missing batches asked for again")
+        self.stale_acks = counter("stale_acknowledgements", "Acknowledgements dropped: their connection was gone")
+        self.unavailable = counter("store_refusals", "Commits that the store could not take, each tried again")
+        self.commit_s = Histogram(
+            "bitgoeul_ingest_commit_seconds", "Duration of a commit", buckets=COMMIT_BUCKETS_S, registry=registry
+        )
+        self.lag_s = Histogram(
+            "bitgoeul_ingest_lag_seconds", "Arrival minus sending", buckets=LAG_BUCKETS_S, registry=registry
+        )
+        self.queue = gauge("queue_messages", "Messages that arrived and are not yet acknowledged")
+        self.connected = gauge("broker_connected", "1 while the broker has granted the subscription")
+        self.store_up = gauge("store_available", "0 while the store takes no commit")
+        self.known_good = gauge("known_valid", "0 while known.csv cannot be read, and the earlier one is used")
+        self.store_up.set(1)
+
+
+# Problems of the area, none when it is well.
+Health = Callable[[], list[str]]
+
+
+def serve(metrics: Metrics, health: Health, port: int) -> ThreadingHTTPServer:
+    """Answer /metrics and /healthz on 127.0.0.1 in a thread of its own; port 0 picks a free one."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/metrics":
+                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(metrics.registry))
+            elif self.path == "/healthz":
+                problems = health()
+                body = json.dumps({"ok": not problems, "problems": problems}).encode()
+                self._answer(503 if problems else 200, "application/json", body)
+            else:
+                self._answer(404, "text/plain", b"expected /metrics or /healthz\n")
+
+        def _answer(self, status: int, kind: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """A scrape is no news."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return server

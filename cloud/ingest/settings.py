@@ -1,0 +1,109 @@
+"""What an operator decides for an area's process: one frozen value, built once at the entry point."""
+
+import ssl
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cloud.ingest.link import LinkSettings, parse_broker
+from cloud.ingest.worker import Pace
+from contract.problems import Problem
+from contract.topics import ROOT, check_name
+
+
+@dataclass(frozen=True)
+class AreaSettings:
+    """Passwords stand in files of their own, readable by their owner only."""
+
+    name: str
+    data: Path
+    brokers: tuple[str, ...]
+    known: Path
+    username: str = ""
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    allow_plain: bool = False
+    store: Literal["duckdb", "influx"] = "duckdb"
+    influx_url: str = ""
+    influx_db: str = "bitgoeul"
+    influx_username: str = ""
+    influx_password_file: Path | None = None
+    influx_ca_file: Path | None = None
+    metrics_port: int = 0
+    flush_ms: int = 100
+    queue_mb: int = 64
+    keep_days: int = 400
+    gap_timeout_s: int = 60
+    quarantine_rows: int = 10_000
+    quarantine_mb: int = 64
+
+    @property
+    def file(self) -> Path:
+        """The area's DuckDB file."""
+        return self.data / f"{self.name}.duckdb"
+
+    @property
+    def socket(self) -> Path:
+        """Where other processes ask the area, by Arrow Flight."""
+        return self.data / f"{self.name}.sock"
+
+    @property
+    def filters(self) -> list[str]:
+        """What is subscribed to."""
+        base = f"{ROOT}/{self.name}/+"
+        return [f"{base}/readings/+", f"{base}/readings", f"{base}/birth", f"{base}/state"]
+
+    @property
+    def pace(self) -> Pace:
+        """When a commit is made, and how much may wait for one."""
+        return Pace(flush_s=self.flush_ms / 1000, queue_bytes=self.queue_mb * 1_000_000, keep_days=self.keep_days)
+
+
+def link_settings(settings: AreaSettings) -> LinkSettings:
+    """How to reach the brokers. Raises Problem."""
+    check_name("area", settings.name)
+    brokers = [parse_broker(url, allow_plain=settings.allow_plain) for url in settings.brokers]
+    return LinkSettings(
+        brokers=brokers,
+        client_id=f"ingest-{settings.name}",
+        username=settings.username,
+        password=read_secret(settings.password_file) if settings.password_file else "",
+        tls=_tls(settings) if any(broker.tls for broker in brokers) else None,
+    )
+
+
+def read_secret(path: Path) -> str:
+    """The first line of a file that only its owner may read. Raises Problem."""
+    try:
+        mode = path.stat().st_mode
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Problem(
+            f"암호 파일 {path}: 읽을 수 없습니다: {error}", f"password file {path}: cannot be read: {error}"
+        ) from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise Problem(
+            f"암호 파일 {path}: 소유자만 읽을 수 있어야 합니다 (chmod 600 {path})",
+            f"password file {path}: must be readable by its owner only (chmod 600 {path})",
+        )
+    if not lines or not lines[0]:
+        raise Problem(f"암호 파일 {path}: 비어 있습니다", f"password file {path}: empty, expected the password")
+    return lines[0]
+
+
+def _tls(settings: AreaSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        if settings.certificate_file:
+            context.load_cert_chain(settings.certificate_file, settings.key_file)
+    except (OSError, ssl.SSLError) as error:
+        names = ", ".join(
+            str(path) for path in (settings.ca_file, settings.certificate_file, settings.key_file) if path
+        )
+        raise Problem(
+            f"인증서 파일 {names}: 쓸 수 없습니다: {error}", f"certificate files {names}: cannot be used: {error}"
+        ) from error
+    return context

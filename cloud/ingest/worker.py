@@ -1,0 +1,127 @@
+"""The loop of ingest: take from the broker, prepare, commit, receipt, acknowledge. One thread, and the committer's.
+
+Decoding and the network share the thread on purpose: two threads of Python would spend their time handing the
+interpreter's lock to and fro, while a commit runs beside them without it.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cloud.ingest.check import Bounds
+from cloud.ingest.committer import Committer
+from cloud.ingest.intake import Books, Prepared, prepare
+from cloud.ingest.known import Known
+from cloud.ingest.link import Arrived, Link
+from contract.messages import Receipt, encode
+from contract.topics import topic
+
+LOG = logging.getLogger(__name__)
+
+IDLE_S = 0.25
+TAKE_LEAVE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A commit is made of `flush_bytes` of messages, or of what there is `flush_s` after the first of them came.
+    From `queue_bytes` of unacknowledged messages on, nothing more is taken from the broker.
+    """
+
+    flush_bytes: int = 1_300_000  # some 20,000 readings
+    flush_s: float = 0.1
+    queue_bytes: int = 64_000_000
+    keep_days: int = 400
+
+
+class Worker:
+    """Everything but `stop` belongs to the thread that calls `run`. `known` answers with the latest."""
+
+    def __init__(
+        self, area: str, link: Link, committer: Committer, books: Books, known: Callable[[], Known], pace: Pace
+    ) -> None:
+        self._area, self._link, self._committer, self._books = area, link, committer, books
+        self._known, self._pace = known, pace
+        self._inbox: list[Arrived] = []
+        self._inbox_bytes = 0
+        self._unacknowledged_bytes = 0
+        self._unacknowledged = 0
+        self._looked_s = 0.0
+        self._stopping = False
+        self.turned_s = time.monotonic()
+
+    def run(self) -> None:
+        """Until `stop`. Raises what the store raised when it was no passing state."""
+        while not self._stopping:
+            self._turn()
+        self._committer.stop(TAKE_LEAVE_S)
+        self._finish()
+        self._link.close(TAKE_LEAVE_S)
+
+    def stop(self) -> None:
+        """End after what is being committed. For signal handlers and other threads."""
+        self._stopping = True
+        self._link.wake()
+
+    def _turn(self) -> None:
+        room = self._unacknowledged_bytes < self._pace.queue_bytes
+        for arrived in self._link.step(self._patience_s(), reading=room):
+            self._inbox.append(arrived)
+            self._inbox_bytes += len(arrived.payload)
+            self._unacknowledged_bytes += len(arrived.payload)
+            self._unacknowledged += 1
+        self._finish()
+        if self._committer.has_room and self._ripe():
+            pile, self._inbox, self._inbox_bytes = self._inbox, [], 0
+            now_s = time.time()
+            bounds = Bounds.at(now_s, self._pace.keep_days)
+            self._committer.put(prepare(pile, self._area, self._known(), self._books, bounds))
+        self.turned_s = time.monotonic()
+        if self.turned_s - self._looked_s >= 1.0:
+            self._looked_s = self.turned_s
+            self._look()
+
+    def _ripe(self) -> bool:
+        if not self._inbox:
+            return False
+        return self._inbox_bytes >= self._pace.flush_bytes or self._age_s() >= self._pace.flush_s
+
+    def _age_s(self) -> float:
+        # a clock that was stepped back makes no message wait
+        return abs(time.time() - self._inbox[0].arrived_s)
+
+    def _patience_s(self) -> float:
+        if not self._inbox or not self._committer.has_room:
+            return IDLE_S
+        return max(0.0, self._pace.flush_s - self._age_s())
+
+    def _finish(self) -> None:
+        """Receipt what is on disk, then acknowledge it."""
+        for prepared in self._committer.finished():
+            self._receipt(prepared)
+            for arrived in prepared.arrived:
+                self._unacknowledged_bytes -= len(arrived.payload)
+                if not self._link.ack(arrived):
+                    self._books.metrics.stale_acks.inc()
+            self._unacknowledged -= len(prepared.arrived)
+
+    def _receipt(self, prepared: Prepared) -> None:
+        for gateway, receipt in prepared.receipts.items():
+            self._publish(gateway, receipt)
+
+    def _publish(self, gateway: str, receipt: Receipt) -> None:
+        if self._link.publish(topic(self._area, gateway, "receipts"), encode(receipt)):
+            self._books.metrics.receipts.inc()
+
+    def _look(self) -> None:
+        """Once a second: ask for what is missing, and say how things stand."""
+        metrics = self._books.metrics
+        metrics.queue.set(self._unacknowledged)
+        metrics.connected.set(self._link.connected)
+        now_s = time.time()
+        for gateway, question in self._books.gaps.look(now_s).items():
+            batches = sum(last - first + 1 for spans in question.values() for first, last in spans)
+            LOG.info("asking again gateway=%s batches=%d", gateway, batches)
+            metrics.asked.inc(batches)
+            self._publish(gateway, Receipt(int(now_s), resend=question))
