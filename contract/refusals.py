@@ -12,6 +12,7 @@ WRONG_TYPE = "wrong-type"
 IMPLAUSIBLE_CLOCK = "implausible-clock"
 TOO_LARGE = "too-large"
 TOO_OLD = "too-old"
+STORE_REFUSED = "store-refused"
 
 REFUSALS: dict[str, Text] = {
     UNKNOWN_GATEWAY: Text("등록되지 않은 게이트웨이입니다", "the gateway is not registered"),
@@ -32,4 +33,5 @@ REFUSALS: dict[str, Text] = {
     ),
     TOO_LARGE: Text("메시지가 128 kB보다 큽니다", "the message is larger than 128 kB"),
     TOO_OLD: Text("보관 기간보다 오래된 값입니다", "the reading is older than what is still kept open"),
+    STORE_REFUSED: Text("저장소가 값을 받지 않습니다", "the database refuses the reading, as it is, for ever"),
 }
