@@ -67,7 +67,10 @@ class SimMeter:
         stuck_at_s = self.faults.stuck_at_s
         value = self._value(register.quantity, time_s if stuck_at_s is None else min(stuck_at_s, time_s))
         raw = to_raw(register.type, value / register.scale, counts_up=_counts_up(register.quantity))
-        return Served(to_words(register.type, raw, *orders), meaning(register.type, raw, register.scale))
+        words = to_words(register.type, raw, *orders)
+        # an overflow may look like a sentinel, and then means the same
+        missing = any(sentinel_words(register.type, text, *orders) == words for text in register.not_available)
+        return Served(words, None if missing else meaning(register.type, raw, register.scale))
 
     def swap(self, time_s: float) -> None:
         """Another meter of the same model takes this one's place: other serial, registers nearly new."""

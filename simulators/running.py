@@ -4,9 +4,10 @@
         running.endpoints["hanam-switchroom"].port
         switch(running, Fault(kind="dead", target="hanam-e-sub-03"))
 
-The folder holds `served/{line}.jsonl` (simulators.served), `events.jsonl` (each fault as it was switched),
-`lines/{line}` (a symlink to each pseudo-terminal), `endpoints.json` (once all lines are there), `clock.json` (when simulated time began to run faster) and
-`clock/{gateway}` (how far a gateway's clock is put wrong). Faults are in simulators.control.
+The folder holds `served/{line}.jsonl` (simulators.served), `events.jsonl` (each fault as it was switched, see
+simulators.control), `lines/{line}` (a symlink to each pseudo-terminal), `endpoints.json` (once all lines are
+there), `clock.json` (when simulated time began to run faster) and `clock/{gateway}` (how far a gateway's clock is
+put wrong).
 """
 
 import contextlib

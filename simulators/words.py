@@ -3,6 +3,7 @@
 import math
 import struct
 from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 
@@ -68,6 +69,7 @@ def to_words(kind: WordType, raw: float, word_order: Order, byte_order: Order) -
     return _ordered(struct.unpack(f">{count}H", packed), word_order, byte_order)
 
 
+@lru_cache
 def sentinel_words(kind: WordType, sentinel: str, word_order: Order, byte_order: Order) -> tuple[int, ...]:
     """The words of a model's `not_available` text: "nan", or the value's bits as hexadecimal."""
     if sentinel.lower() == "nan":
