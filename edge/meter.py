@@ -1,0 +1,175 @@
+"""One meter on a line: what it is asked, what it has taught by refusing, and how it is."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from contract.quality import Quality
+from contract.reading import Reading
+from edge import sunspec
+from edge.config import LineConfig, MeterConfig
+from edge.drivers.driver import Answer, Driver, Question
+from edge.models import Model, Register, load_model
+from edge.registers import Learnt, Read, learn, missing, plan, readings, restore, select
+from edge.schedule import Health, answered, patience_s, silent
+
+# How often a register that the meter refused is asked for again: its firmware may have been renewed.
+REFUSED_AGAIN_S = 3600.0
+# Modbus exceptions: the address is not there, or not as many words; a gateway that cannot reach the unit.
+_REFUSED = (2, 3)
+_UNREACHED = (10, 11)
+
+log = logging.getLogger(__name__)
+
+
+class Tick(NamedTuple):
+    """A tick, and when its reading began by both clocks: a clock that is set meanwhile moves no reading."""
+
+    time_s: int
+    wall_s: float
+    monotonic_s: float
+
+    def moment(self, answer: Answer) -> tuple[int, int]:
+        """(tick in s, ms after it) of the middle of an exchange."""
+        middle_s = (answer.sent_s + answer.ended_s) / 2
+        return self.time_s, round((self.wall_s - self.time_s + middle_s - self.monotonic_s) * 1000)
+
+
+@dataclass
+class Meter:
+    """`heard` are the answers of its last turn, for whoever wants to see the words."""
+
+    config: MeterConfig
+    model: Model
+    health: Health
+    registers: tuple[Register, ...]
+    learnt: Learnt = field(default_factory=Learnt)
+    heard: list[tuple[Read, tuple[int, ...]]] = field(default_factory=list)
+    _refused_again_s: float = 0.0
+
+    @property
+    def quantities(self) -> list[str]:
+        """What the meter reports, in the model's order."""
+        return quantities(self.model, self.config)
+
+    async def turn(self, driver: Driver, tick: Tick, *, patient: bool = False) -> list[Reading]:
+        """Read all of it: one reading for each quantity, missing ones with their reason.
+
+        Silence ends the turn. `patient` waits as long as the settings allow.
+        """
+        self.heard.clear()
+        if not self.registers and (failed := await self._discover(driver, patient=patient)):
+            return self._all_missing(failed, tick)
+        found: list[Reading] = []
+        todo = deque(self._reads())
+        while todo:
+            read = todo.popleft()
+            answer = await self._ask(driver, Question(self.config.unit, *read[:3]), patient=patient)
+            if answer.quality in (Quality.NO_ANSWER, Quality.LINE_DOWN):
+                left = [register for other in (read, *todo) for register in other.registers]
+                found += missing(self.config.name, left, answer.quality, tick.moment(answer))
+                break
+            if answer.code in _REFUSED:
+                self._learn(read)
+                if len(read.registers) > 1:
+                    todo.extendleft(reversed(self._plan(read.registers)))
+                    continue
+            found += self._readings(read, answer, tick)
+        return found + self._refused(found, tick)
+
+    def missing(self, quality: Quality, time_s: int) -> list[Reading]:
+        """A reading for each quantity that says why there is none."""
+        return [Reading(self.config.name, quantity, time_s, None, quality) for quantity in self.quantities]
+
+    async def _ask(self, driver: Driver, question: Question, *, patient: bool) -> Answer:
+        answer = await driver.read(question, self.health.limit_s if patient else patience_s(self.health))
+        if answer.code in _UNREACHED:
+            answer = answer._replace(quality=Quality.NO_ANSWER)
+        if answer.quality in (Quality.GOOD, Quality.EXCEPTION):
+            self._note(answered(self.health, answer.response_s))
+            if self.model.pause_ms:
+                driver.rest(self.model.pause_ms / 1000)
+        elif answer.quality is Quality.NO_ANSWER:
+            self._note(silent(self.health, answer.ended_s))
+        return answer
+
+    def _note(self, health: Health) -> None:
+        if health.dead != self.health.dead:
+            state = "silent, from now on probed only" if health.dead else "answers again"
+            log.warning("meter=%s unit=%d state=%r", self.config.name, self.config.unit, state)
+        self.health = health
+
+    async def _discover(self, driver: Driver, *, patient: bool) -> Answer | None:
+        """Find the registers of a SunSpec device; the answer that kept us from it, or None."""
+        last = Answer(Quality.NO_ANSWER)
+
+        async def ask(address: int, words: int) -> Sequence[int] | None:
+            nonlocal last
+            last = await self._ask(driver, Question(self.config.unit, "holding", address, words), patient=patient)
+            if last.quality not in (Quality.GOOD, Quality.EXCEPTION):
+                raise ConnectionError
+            return last.words or None
+
+        try:
+            chain = await sunspec.discover(ask)
+        except ConnectionError:
+            return last
+        chosen = sunspec.resolve(self.model, chain)
+        self.registers = tuple(one for one in chosen if one.quantity in self.quantities)
+        if not self.registers:
+            log.warning("meter=%s problem=%r blocks=%s", self.config.name, "no SunSpec block of its model", chain)
+            return last._replace(quality=Quality.EXCEPTION)
+        return None
+
+    def _reads(self) -> tuple[Read, ...]:
+        reads = self._plan(self.registers)
+        if self.learnt.refused and time.monotonic() >= self._refused_again_s:
+            self._refused_again_s = time.monotonic() + REFUSED_AGAIN_S
+            reads += plan(tuple(self.learnt.refused), self.model.max_words, -1)
+        return reads
+
+    def _plan(self, registers: Sequence[Register]) -> tuple[Read, ...]:
+        return plan(registers, self.model.max_words, self.model.max_gap, self.learnt)
+
+    def _learn(self, read: Read) -> None:
+        if self.model.protocol == "sunspec":
+            self.registers = ()  # the chain has changed: it is walked again in the next turn
+        self.learnt = learn(self.learnt, read)
+        if len(read.registers) == 1:
+            self._refused_again_s = time.monotonic() + REFUSED_AGAIN_S
+            log.warning("meter=%s register=%r state=refused", self.config.name, read.registers[0].name)
+
+    def _readings(self, read: Read, answer: Answer, tick: Tick) -> list[Reading]:
+        moment = tick.moment(answer)
+        if answer.quality is not Quality.GOOD:
+            return missing(self.config.name, read.registers, answer.quality, moment)
+        self.heard.append((read, answer.words))
+        for register in self.learnt.refused.intersection(read.registers):
+            self.learnt = restore(self.learnt, register)
+        return readings(self.config.name, read, self.model, answer.words, moment)
+
+    def _refused(self, found: Sequence[Reading], tick: Tick) -> list[Reading]:
+        """Readings of the registers that were not asked for, since the meter refuses them."""
+        there = {reading.quantity for reading in found}
+        absent = [quantity for quantity in self.quantities if quantity not in there]
+        return [Reading(self.config.name, quantity, tick.time_s, None, Quality.EXCEPTION) for quantity in absent]
+
+    def _all_missing(self, answer: Answer, tick: Tick) -> list[Reading]:
+        time_s, at_ms = tick.moment(answer)
+        return [reading._replace(at_ms=at_ms) for reading in self.missing(answer.quality, time_s)]
+
+
+def quantities(model: Model, config: MeterConfig) -> list[str]:
+    """What a meter of that model and configuration reports, in the model's order."""
+    known = [register.quantity for register in model.register] or list(model.points)
+    return [quantity for quantity in known if not config.quantities or quantity in config.quantities]
+
+
+def configured(config: MeterConfig, line: LineConfig) -> Meter:
+    """A meter as it stands in the site file. Raises Problem for an unknown model."""
+    model = load_model(config.model)
+    health = Health(limit_s=max(line.timeout_s, model.timeout_s), interval_s=model.interval_s)
+    return Meter(config, model, health, select(model, config.quantities, config.channel))
