@@ -33,6 +33,30 @@ def add_series(connection: duckdb.DuckDBPyConnection, meters: Sequence[str], qua
     connection.unregister("asked")
 
 
+_PICKED = """
+    SELECT series, meter, quantity, (row_number() OVER (ORDER BY meter, quantity) - 1)::INTEGER AS place
+    FROM series
+    WHERE ($meters IS NULL OR meter IN (SELECT unnest($meters)))
+        AND ($quantities IS NULL OR quantity IN (SELECT unnest($quantities))) ORDER BY place"""
+
+
+def pick_series(
+    connection: duckdb.DuckDBPyConnection, meters: Sequence[str] | None, quantities: Sequence[str] | None
+) -> pa.Table:
+    """The series of these meters and quantities, ordered by both; `place` counts them from 0."""
+    asked = {
+        "meters": None if meters is None else list(meters),
+        "quantities": None if quantities is None else list(quantities),
+    }
+    return connection.sql(_PICKED, params=asked).to_arrow_table()
+
+
+def series_from(connection: duckdb.DuckDBPyConnection, number: int) -> pa.Table:
+    """All series from that number on, by number."""
+    query = "SELECT series, meter, quantity FROM series WHERE series >= $number ORDER BY series"
+    return connection.sql(query, params={"number": number}).to_arrow_table()
+
+
 def _asked(meters: Sequence[str], quantities: Sequence[str]) -> pa.Table:
     columns = [pa.array(meters, pa.string()), pa.array(quantities, pa.string()), pa.array(range(len(meters)))]
     return pa.table(columns, ["meter", "quantity", "place"])

@@ -62,9 +62,9 @@ class DuckStore:
         """See Store."""
         self._file.write(commit, lambda writer, number: self._write(writer, number, commit))
 
-    def commit_books(self, commit: Commit) -> None:
-        """Everything but the readings, for a store that has these elsewhere."""
-        self._file.write(commit, lambda writer, _: books.write_books(writer, commit, self._share))
+    def commit_books(self, commit: Commit, token: object) -> None:
+        """Everything but the readings, for a store that has these elsewhere; a retry gives the same `token`."""
+        self._file.write(token, lambda writer, _: books.write_books(writer, commit, self._share))
 
     def _write(self, writer: duckdb.DuckDBPyConnection, number: int, commit: Commit) -> None:
         if commit.readings.num_rows:
@@ -81,25 +81,20 @@ class DuckStore:
     ) -> pa.Table:
         """See Rows."""
         with self._file.reading() as connection:
-            picked = self._picked(connection, meters, quantities)
+            picked = books.pick_series(connection, meters, quantities)
             connection.register("picked", picked)
             found = connection.sql(_ROWS, params={"start_s": start_s, "end_s": end_s}).to_arrow_table()
         return _last_of_each(found, picked)
 
-    def _picked(
-        self, connection: duckdb.DuckDBPyConnection, meters: Sequence[str] | None, quantities: Sequence[str] | None
-    ) -> pa.Table:
-        """The series asked for, ordered by meter and quantity; `place` is where in this table each stands."""
-        query = """
-            SELECT series, meter, quantity, (row_number() OVER (ORDER BY meter, quantity) - 1)::INTEGER AS place
-            FROM series
-            WHERE ($meters IS NULL OR meter IN (SELECT unnest($meters)))
-                AND ($quantities IS NULL OR quantity IN (SELECT unnest($quantities))) ORDER BY place"""
-        asked = {
-            "meters": None if meters is None else list(meters),
-            "quantities": None if quantities is None else list(quantities),
-        }
-        return connection.sql(query, params=asked).to_arrow_table()
+    def picked(self, meters: Sequence[str] | None, quantities: Sequence[str] | None) -> pa.Table:
+        """The series asked for: series, meter, quantity, place; ordered by meter and quantity, as `place` counts."""
+        with self._file.reading() as connection:
+            return books.pick_series(connection, meters, quantities)
+
+    def series_from(self, number: int) -> pa.Table:
+        """All series from that number on, by number: series, meter, quantity."""
+        with self._file.reading() as connection:
+            return books.series_from(connection, number)
 
     def counts(self, start_s: int, end_s: int) -> Counts:
         """How many rows, identities and conflicts there are with start_s <= time_s < end_s."""

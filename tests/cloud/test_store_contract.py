@@ -1,5 +1,6 @@
 """What every store promises, on the real thing: DuckDB, InfluxDB 1.6.7, and another process's view of one."""
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,8 +10,12 @@ import pyarrow as pa
 import pytest
 
 from cloud.store.duck import DuckStore
+from cloud.store.influx import InfluxStore
+from cloud.store.influx_http import InfluxSettings
 from cloud.store.protocol import APPEND, LEDGER, QUARANTINE, ROWS, SPANS, Commit, Store
+from contract.problems import Problem
 from contract.quality import Quality
+from simulators import servers
 
 TICK_S = 1_795_392_000
 IMPORT, WATER = "electricity_import_kwh", "water_volume_m3"
@@ -18,10 +23,34 @@ IMPORT, WATER = "electricity_import_kwh", "water_volume_m3"
 Row = tuple[str, str, int, float | None, int, int]
 
 
-@pytest.fixture(params=["duckdb"])
+@pytest.fixture(scope="module")
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
+    try:
+        server = servers.influxdb(tmp_path_factory.mktemp("influx"))
+    except Problem as missing:
+        pytest.skip(missing.text.en)
+    with server:
+        yield server
+
+
+def _duckdb(folder: Path, _request: pytest.FixtureRequest) -> Store:
+    return DuckStore(folder / "area.duckdb")
+
+
+def _influxdb(folder: Path, request: pytest.FixtureRequest) -> Store:
+    server: servers.Server = request.getfixturevalue("influx")
+    database = f"db{next(_numbers)}"
+    servers.create_database(server, database)
+    settings = InfluxSettings(f"http://{server.host}:{server.port}", database)
+    return InfluxStore(settings, DuckStore(folder / "area.duckdb"))
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(params=[_duckdb, _influxdb], ids=["duckdb", "influxdb"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    assert request.param == "duckdb"
-    opened = DuckStore(tmp_path / "area.duckdb")
+    opened = request.param(tmp_path, request)
     yield opened
     opened.close()
 
@@ -149,7 +178,7 @@ def test_a_big_commit(store: Store) -> None:
     store.commit(Commit(readings=pa.table(columns).cast(APPEND)))
     found = store.rows(TICK_S, TICK_S + 3600)
     assert found.num_rows == n
-    assert sorted(found.column("value").to_pylist()) == sorted(columns["value"].tolist())
+    assert sorted(found.column("value").to_pylist()) == [at / 100 for at in range(n)]
     assert found.column("meter").to_pylist() == sorted(found.column("meter").to_pylist())
 
 
