@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
+from contract.problems import Problem
 from simulators import frames
 from simulators.line import Exchange, Line
 
@@ -45,7 +46,13 @@ class TcpServer:
             target=lambda: asyncio.run(self._run(started)), name=f"tcp-{self.line.name}", daemon=True
         )
         self._thread.start()
-        started.result()
+        try:
+            started.result()
+        except OSError as error:
+            raise Problem(
+                f"{self.host}:{self.port}: 열 수 없습니다: {error.strerror}",
+                f"{self.host}:{self.port}: cannot be opened: {error.strerror}",
+            ) from error
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -74,7 +81,11 @@ class TcpServer:
     def _bind(self) -> socket.socket:
         bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((self.host, self.port))
+        try:
+            bound.bind((self.host, self.port))
+        except OSError:
+            bound.close()
+            raise
         self.port = bound.getsockname()[1]
         return bound
 
