@@ -64,15 +64,24 @@ class Child:
             self._process.kill()
             self._process.wait()
 
-    def stop(self, timeout_s: float = 10) -> None:
-        """SIGTERM, and SIGKILL for what is not gone in time."""
+    def terminate(self) -> None:
+        """SIGTERM, without waiting."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until it has ended by itself; SIGKILL for what has not in time."""
         if self._process is None:
             return
-        self._process.terminate()
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.kill()
+
+    def stop(self, timeout_s: float = 10) -> None:
+        """SIGTERM, and SIGKILL for what is not gone in time."""
+        self.terminate()
+        self.wait(timeout_s)
 
     def last_words(self) -> str:
         """The end of its log, one line."""

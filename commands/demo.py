@@ -1,0 +1,233 @@
+"""`bitgoeul demo`: two industrial complexes and two apartment blocks, whole, on this machine.
+
+Every meter answers real Modbus frames, every gateway is a process, every reading crosses a real broker. All of
+it lies in one folder and ends with the command.
+"""
+
+import argparse
+import json
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from commands import judge, stretch
+from commands.language import say
+from commands.listener import Listener, freshness_s
+from commands.processes import Child, bitgoeul, stop_all, wait_until
+from contract.problems import Problem, UsageProblem
+from simulators.servers import free_port
+
+SITES = ("hanam", "pyeongdong", "suwan", "cheomdan")
+TICK_S = 1
+STALE_AFTER_S = 10
+MARK = "bitgoeul-demo"
+DEFAULT = Path(__file__).parent.parent / "data" / "demo"
+
+
+@dataclass(frozen=True)
+class City:
+    """What runs, in the order in which it was started, and how long that took."""
+
+    stretch: stretch.Sites
+    gateways: list[Child]
+    others: list[Child]
+    listener: Listener
+    ready_s: float
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """See the help texts."""
+    parser.add_argument(
+        "--for",
+        dest="for_s",
+        type=float,
+        metavar="SECONDS",
+        help=say("이만큼 지나면 스스로 끝납니다", "end by itself after so long"),
+    )
+    parser.add_argument(
+        "--json", action="store_true", help=say("마지막 줄에 요약을 JSON으로", "end with the summary as JSON")
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=DEFAULT,
+        metavar="FOLDER",
+        help=say("모든 것을 둘 폴더 (시작할 때 비웁니다)", "the folder for everything (emptied at the start)"),
+    )
+    parser.add_argument(
+        "--port", type=int, default=0, help=say("화면의 포트 (기본: 빈 포트)", "the page's port (default: a free one)")
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until the time is over, SIGTERM or Ctrl-C; 0 when nothing was lost or doubled."""
+    if args.for_s is not None and args.for_s <= 0:
+        raise UsageProblem("--for: 0보다 큰 초를 주십시오", "--for: expected seconds above 0")
+    folder = _fresh(args.data)
+    signal.signal(signal.SIGTERM, _interrupt)
+    with ExitStack() as stack:
+        try:
+            city = _start(folder, args.port or free_port(), stack)
+            _say_ready(city)
+            time.sleep(args.for_s) if args.for_s is not None else signal.pause()
+        except KeyboardInterrupt:
+            if "city" not in locals():
+                return 130
+            _progress("\n")
+        summary = _finish(city)
+    _print(summary, as_json=args.json)
+    return 0 if summary["lost"] == summary["duplicated"] == 0 else 1
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _fresh(folder: Path) -> Path:
+    """The folder, empty but for the mark that lets the next demo empty it again. Raises Problem."""
+    folder = folder.absolute()
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MARK).exists():
+            raise Problem(
+                f"{folder}: 비어 있지 않고, 데모의 폴더가 아닙니다. 다른 폴더를 --data로 주십시오",
+                f"{folder}: not empty, and not a demo's folder; give another one with --data",
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
+    return folder
+
+
+def _start(folder: Path, port: int, stack: ExitStack) -> City:
+    began_s = time.monotonic()
+    sites = stretch.load_sites(folder, SITES)
+    others: list[Child] = []
+    gateways: list[Child] = []
+    stack.callback(stop_all, others)
+    stack.callback(stop_all, gateways)
+
+    def begin(child: Child) -> Child:
+        others.append(child)
+        child.start()
+        return child
+
+    _progress(say("[1/4] 계량기와 선로를 켭니다", "[1/4] switching on meters and lines"))
+    meters = stretch.simulation(sites, SITES, TICK_S)
+    others.append(meters)
+    broker_port = free_port()
+    begin(_broker(sites, broker_port))
+    stretch.start_simulation(sites, meters)
+    _progress(say("[2/4] 클라우드를 켭니다", "[2/4] starting the cloud"))
+    broker = f"mqtt://127.0.0.1:{broker_port}"
+    begin(stretch.area(sites, broker))
+    begin(_portal(sites, port))
+    _progress(say("[3/4] 게이트웨이를 켭니다", "[3/4] starting the gateways"))
+    for name in sites.gateways:
+        gateways.append(stretch.gateway(sites, name, broker))
+        gateways[-1].start()
+    _progress(say("[4/4] 첫 값을 기다립니다", "[4/4] waiting for the first readings"))
+    listener = Listener(port)
+    stack.callback(listener.close)
+    wait_until(lambda: listener.live, say("실시간 화면", "the live page"), [*others, *gateways], 60)
+    return City(sites, gateways, others, listener, time.monotonic() - began_s)
+
+
+def _broker(sites: stretch.Sites, port: int) -> Child:
+    # the passwords are random and live as long as the demo: a cheap hash is enough, and starts faster
+    hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=1024, parallelism=1),))
+    file = sites.password_file("hashed")
+    file.touch(mode=0o600)
+    file.write_text(
+        "".join(f"{name}:{hasher.hash(word)}\n" for name, word in stretch.passwords(sites).items()), "utf-8"
+    )
+    settings = sites.folder / "broker.json"
+    content = {"port": port, "gateways": sites.gateways, "area": stretch.AREA, "password_file": str(file)}
+    settings.write_text(json.dumps(content), "utf-8")
+    argv = [sys.executable, "-m", "commands.demo_broker", str(settings)]
+    return Child("broker", argv, sites.folder / "logs" / "broker.log")
+
+
+def _portal(sites: stretch.Sites, port: int) -> Child:
+    argv = bitgoeul("cloud", "portal", "--sites", sites.simulation / "sites.csv", "--port", str(port))
+    argv += ["--area", f"{stretch.AREA}={stretch.area_socket(sites)}", "--stale-after", str(STALE_AFTER_S)]
+    return Child("portal", argv, sites.folder / "logs" / "portal.log")
+
+
+def _say_ready(city: City) -> None:
+    port, gateways, meters = city.listener.port, len(city.gateways), len(city.stretch.meters())
+    _progress(
+        say(
+            f"\n  빛고을이 {city.ready_s:.0f}초 만에 켜졌습니다: http://127.0.0.1:{port}/ (English: /en)\n"
+            f"  게이트웨이 {gateways}대가 계량기 {meters}대를 1초마다 읽습니다. 끝내려면 Ctrl-C를 누르십시오.\n"
+            f"  고장을 내 보려면: ./bitgoeul simulate fault dead {city.stretch.meters()[0]}"
+            f" --data {city.stretch.simulation}\n",
+            f"\n  Bitgoeul is up after {city.ready_s:.0f} s: http://127.0.0.1:{port}/en (한국어: /)\n"
+            f"  {gateways} gateways read {meters} meters each second. Ctrl-C ends it.\n"
+            f"  To try a fault: ./bitgoeul simulate fault dead {city.stretch.meters()[0]}"
+            f" --data {city.stretch.simulation}\n",
+        )
+    )
+
+
+def _finish(city: City) -> dict[str, float | int]:
+    """Stop what reads, let the outboxes empty, stop the rest, and compare what was taken with what is stored."""
+    _progress(say("마지막 값까지 저장하고 끝냅니다", "storing the last readings, then ending"))
+    alive = sum(child.alive for child in city.gateways)
+    _each(city.gateways, lambda child: child.terminate())
+    stop_all(city.gateways)
+    drains = [stretch.drain(city.stretch, name) for name in city.stretch.gateways]
+    _each(drains, lambda child: child.start())
+    _each(drains, lambda child: child.wait(30))
+    city.listener.close()
+    stop_all(city.others)
+    taken: set[judge.Identity] = set()
+    for name in city.stretch.gateways:
+        taken |= judge.read_outbox(str(city.stretch.outbox(name))).rows.keys()
+    rows = list(judge.read_store({"duckdb": str(stretch.area_file(city.stretch))}))
+    stored = {identity for identity, _ in rows}
+    moments: dict[int, list[float]] = {}
+    for (_, _, time_s), row in rows:
+        moments.setdefault(time_s, []).append(time_s + row.at_ms / 1000)
+    ages = sorted(freshness_s(city.listener.events, moments))
+    return {
+        "gateways": alive,
+        "meters": len({meter for (meter, _, _), row in rows if row.value is not None}),
+        "readings_taken": len(taken),
+        "readings_stored": len(stored),
+        "lost": len(taken - stored),
+        "duplicated": len(rows) - len(stored),
+        "freshness_p95_s": round(ages[int(len(ages) * 0.95)], 3) if ages else -1,
+        "ready_s": round(city.ready_s, 1),
+    }
+
+
+def _each(children: list[Child], action: Callable[[Child], None]) -> None:
+    for child in children:
+        action(child)
+
+
+def _print(summary: dict[str, float | int], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(summary))
+        return
+    print(
+        say(
+            "게이트웨이 {gateways}대, 계량기 {meters}대, 읽은 값 {readings_taken:,}, 저장한 값 {readings_stored:,}, "
+            "잃은 값 {lost}, 겹친 값 {duplicated}; 읽은 뒤 화면까지 {freshness_p95_s}초 (95 %)",
+            "{gateways} gateways, {meters} meters, {readings_taken:,} readings taken, {readings_stored:,} stored, "
+            "{lost} lost, {duplicated} doubled; from reading to page {freshness_p95_s} s (95 %)",
+        ).format(**summary)
+    )
+
+
+def _progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
