@@ -3,6 +3,7 @@
 import argparse
 import json
 import random
+import secrets
 import shutil
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     """0 when the judge acquits."""
     if args.kills < 1:
         raise UsageProblem("--kills: 1 이상", "--kills: expected 1 or more")
-    seed = random.randrange(2**32) if args.seed is None else args.seed
+    seed = secrets.randbelow(2**32) if args.seed is None else args.seed
     print(say(f"씨앗 {seed}", f"seed {seed}"), file=sys.stderr)
     with ExitStack() as stack:
         folder = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bitgoeul-")))
