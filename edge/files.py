@@ -1,5 +1,6 @@
 """TOML files as typed values: an unknown key or a wrong type is one line that names file, place and key."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import TypeVar
@@ -9,6 +10,14 @@ import msgspec
 from contract.problems import Problem
 
 _T = TypeVar("_T")
+_PLACE = re.compile(r" - at `\$\.?(?P<place>[^`]*)`$")
+# msgspec's complaints, which exist in English only, and the same in Korean.
+_KOREAN = (
+    (re.compile(r"Object contains unknown field `(.+)`"), r"'\1'은(는) 없는 설정입니다"),
+    (re.compile(r"Object missing required field `(.+)`"), r"'\1' 설정이 빠졌습니다"),
+    (re.compile(r"Expected `(.+)`, got `(.+)`"), r"\1이(가) 와야 하는데 \2이(가) 있습니다"),
+    (re.compile(r"Invalid enum value (.+)"), r"쓸 수 없는 값입니다: \1"),
+)
 
 
 def read_toml(path: Path, shape: type[_T]) -> _T:
@@ -19,5 +28,17 @@ def read_toml(path: Path, shape: type[_T]) -> _T:
         raise Problem(
             f"{path}: 읽을 수 없습니다: {error.strerror}", f"{path}: cannot be read: {error.strerror}"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise Problem(f"{path}: {error}", f"{path}: {error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Problem(f"{path}: TOML 형식이 아닙니다: {error}", f"{path}: no TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        ko, en = _told(str(error))
+        raise Problem(f"{path}: {ko}", f"{path}: {en}") from error
+
+
+def _told(complaint: str) -> tuple[str, str]:
+    """A complaint of msgspec's in Korean and English, its place first: "line[0].meter[2]: …"."""
+    found = _PLACE.search(complaint)
+    place = f"{found['place']}: " if found and found["place"] else ""
+    english = _PLACE.sub("", complaint)
+    korean = next((shape.sub(text, english) for shape, text in _KOREAN if shape.search(english)), english)
+    return place + korean, place + english[0].lower() + english[1:]

@@ -12,7 +12,7 @@ from contract.reading import Reading
 from edge import sunspec
 from edge.config import LineConfig, MeterConfig
 from edge.drivers.driver import Answer, Driver, Question
-from edge.models import Model, Register, load_model
+from edge.models import Model, Register, load_model, quantities
 from edge.registers import Learnt, Read, learn, missing, plan, readings, restore, select
 from edge.schedule import Health, answered, patience_s, silent
 
@@ -53,7 +53,8 @@ class Meter:
     @property
     def quantities(self) -> list[str]:
         """What the meter reports, in the model's order."""
-        return quantities(self.model, self.config)
+        chosen = self.config.quantities
+        return [quantity for quantity in quantities(self.model) if not chosen or quantity in chosen]
 
     async def turn(self, driver: Driver, tick: Tick, *, patient: bool = False) -> list[Reading]:
         """Read all of it: one reading for each quantity, missing ones with their reason.
@@ -160,12 +161,6 @@ class Meter:
     def _all_missing(self, answer: Answer, tick: Tick) -> list[Reading]:
         time_s, at_ms = tick.moment(answer)
         return [reading._replace(at_ms=at_ms) for reading in self.missing(answer.quality, time_s)]
-
-
-def quantities(model: Model, config: MeterConfig) -> list[str]:
-    """What a meter of that model and configuration reports, in the model's order."""
-    known = [register.quantity for register in model.register] or list(model.points)
-    return [quantity for quantity in known if not config.quantities or quantity in config.quantities]
 
 
 def configured(config: MeterConfig, line: LineConfig) -> Meter:

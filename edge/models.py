@@ -102,6 +102,11 @@ def load_model(name: str) -> Model:
     return read_model(path)
 
 
+def quantities(model: Model) -> list[str]:
+    """What a meter of that model reports, in the model's order."""
+    return [register.quantity for register in model.register] or list(model.points)
+
+
 def read_model(path: Path) -> Model:
     """A model file, checked. Raises Problem."""
     model = read_toml(path, Model)
