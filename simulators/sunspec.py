@@ -119,7 +119,7 @@ def _register(block: _Block, point: Point, quantity: str, address: int) -> Regis
         type=_TYPES[point.type],
         name=point.name,
         scale=float(f"{scale:.6g}"),
-        not_available=() if point.type in _ABSENT_ZERO else (sentinel,),
+        not_available=(sentinel,),  # of a counter that is 0: SunSpec cannot tell the two apart
     )
 
 

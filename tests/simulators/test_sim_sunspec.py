@@ -82,6 +82,14 @@ def test_a_point_may_be_not_available() -> None:
     assert read(meter)[103]["W"] is None
 
 
+def test_a_counter_at_0_is_logged_as_what_sunspec_takes_it_for() -> None:
+    meter = SimMeter("pv", load_model("sunspec_inverter"), 1, lambda _quantity, _time_s: 0.0)
+    line = Line("line-1", [meter])
+    exchange = line.exchange(1, bytes([3, *(40070).to_bytes(2, "big"), 0, 52]))
+    assert exchange.values["pv"]["electricity_production_kwh"] is None
+    assert exchange.values["pv"]["electricity_production_power_kw"] == 0
+
+
 def test_an_unknown_block_is_named() -> None:
     with pytest.raises(Problem, match="SunSpec model 999: no definition"):
         Line("line-1", [device_of("sunspec_inverter", 999)])
