@@ -4,8 +4,6 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from cloud.ingest.committer import Committer
@@ -17,84 +15,123 @@ from cloud.ingest.ledger import Ledger
 from cloud.ingest.link import Link
 from cloud.ingest.live import Live
 from cloud.ingest.metrics import Metrics, serve
-from cloud.ingest.settings import AreaSettings, link_settings
+from cloud.ingest.settings import AreaSettings, influx_settings, link_settings
 from cloud.ingest.worker import Worker
 from cloud.store.duck import DuckStore
-from cloud.store.protocol import Store
+from cloud.store.influx import InfluxStore
+from cloud.store.protocol import Store, StoreUnavailable
+from contract.problems import Problem
 
 LOG = logging.getLogger(__name__)
 
 STUCK_S = 30.0
+LAST_LOOK_S = 10.0
+
+
+class Area:
+    """All parts of an area, put together and started but for the loop of ingest, which is `run`.
+
+    The store stays the caller's. Raises Problem for settings that are no good.
+    """
+
+    def __init__(self, settings: AreaSettings, store: Store) -> None:
+        self.settings = settings
+        how_to_link = link_settings(settings)
+        self.metrics, self.live, self.gateways = Metrics(), Live(time.time()), Gateways()
+        self.known = KnownFile(settings.known, store, self.live, self.metrics)
+        self.link = Link(how_to_link, settings.filters)
+        ledger = restored(store)
+        books = Books(ledger, self.gateways, Gaps(ledger, self.gateways, settings.gap_timeout_s), self.metrics)
+        self.committer = Committer(store, self.live, self.metrics, self.link.wake)
+        self.worker = Worker(settings.name, self.link, self.committer, books, lambda: self.known.known, settings.pace)
+        self.housekeeping = Housekeeping(self.known, self.live, store)
+        self._http = serve(self.metrics, self.health, settings.metrics_port)
+        self.metrics_port = self._http.server_port
+
+    def run(self) -> None:
+        """Until `stop`. Raises what the store raised when it was no passing state."""
+        try:
+            self.worker.run()
+        finally:
+            self._http.shutdown()
+            self._http.server_close()
+            self.housekeeping.stop(LAST_LOOK_S)
+
+    def stop(self) -> None:
+        """From any thread or a signal handler."""
+        self.worker.stop()
+
+    def health(self) -> list[str]:
+        """What is not well."""
+        problems = [] if self.link.connected else ["broker not connected"]
+        problems += [] if self.committer.available else ["store unavailable"]
+        problems += ["ingest stands still"] if time.monotonic() - self.worker.turned_s > STUCK_S else []
+        return problems
 
 
 def run(settings: AreaSettings) -> None:
-    """Until SIGTERM or SIGINT. Raises Problem for what it cannot be started with."""
-    how_to_link = link_settings(settings)
-    with ExitStack() as stack:
-        store = stack.enter_context(_store(settings))
-        run_with(settings, store, Link(how_to_link, settings.filters))
-
-
-def run_with(settings: AreaSettings, store: Store, link: Link) -> None:
-    """As `run`, with a store that the caller closes, and a link that is closed here."""
-    metrics, live, gateways = Metrics(), Live(time.time()), Gateways()
-    known = KnownFile(settings.known, store, live, metrics)
-    ledger = _restored(store)
-    books = Books(ledger, gateways, Gaps(ledger, gateways, settings.gap_timeout_s), metrics)
-    committer = Committer(store, live, metrics, link.wake)
-    worker = Worker(settings.name, link, committer, books, lambda: known.known, settings.pace)
-    housekeeping = Housekeeping(known, live, store)
-
-    def health() -> list[str]:
-        problems = [] if link.connected else ["broker not connected"]
-        problems += [] if metrics.store_up._value.get() else ["store unavailable"]
-        problems += ["ingest stands still"] if time.monotonic() - worker.turned_s > STUCK_S else []
-        return problems
-
-    http = serve(metrics, health, settings.metrics_port)
-    _on_signals(worker, housekeeping)
-    _start_message(settings, known, http.server_port)
-    # what lives for as long as the process need not be looked through at each collection
-    gc.collect()
-    gc.freeze()
+    """Be the area's process until SIGTERM or SIGINT. Raises Problem for what it cannot be started with."""
+    store = open_store(settings)
     try:
-        worker.run()
+        area = Area(settings, store)
+        _on_signals(area)
+        _start_message(area)
+        # what lives as long as the process need not be looked through at each collection
+        gc.collect()
+        gc.freeze()
+        area.run()
     finally:
-        http.shutdown()
-        housekeeping.stop(10.0)
-        LOG.info("area ended name=%s", settings.name)
-
-
-@contextmanager
-def _store(settings: AreaSettings) -> Iterator[Store]:
-    settings.data.mkdir(parents=True, exist_ok=True)
-    store = DuckStore(settings.file, settings.quarantine_rows, settings.quarantine_mb * 1_000_000)
-    try:
-        yield store
-    finally:
+        gc.unfreeze()
         store.close()
+    LOG.info("area ended name=%s", settings.name)
 
 
-def _restored(store: Store) -> Ledger:
+def open_store(settings: AreaSettings) -> Store:
+    """The store that the settings name. Raises Problem."""
+    influx = influx_settings(settings) if settings.store == "influx" else None
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Problem(
+            f"데이터 폴더 {settings.data}: 만들 수 없습니다: {error.strerror}",
+            f"data folder {settings.data}: cannot be made: {error.strerror}",
+        ) from error
+    file = DuckStore(settings.file, settings.quarantine_rows, settings.quarantine_mb * 1_000_000)
+    if influx is None:
+        return file
+    store = InfluxStore(influx, file)
+    try:
+        store.check()
+    except StoreUnavailable as unavailable:
+        # its gateways wait, and so does the area
+        LOG.warning('store unavailable why="%s"', unavailable)
+    return store
+
+
+def restored(store: Store) -> Ledger:
+    """The ledger as the store has it."""
     ledger = Ledger()
-    columns = [[table.column(n).to_pylist() for n in range(4)] for table in (store.spans(), store.ledger())]
-    ledger.restore(*(zip(*column, strict=True) for column in columns))
+    spans, batches = (
+        zip(*(table.column(n).to_pylist() for n in range(4)), strict=True) for table in (store.spans(), store.ledger())
+    )
+    ledger.restore(spans, batches)
     return ledger
 
 
-def _on_signals(worker: Worker, housekeeping: Housekeeping) -> None:
+def _on_signals(area: Area) -> None:
     def end(_signal: int, _frame: FrameType | None) -> None:
-        worker.stop()
+        area.stop()
 
     def look(_signal: int, _frame: FrameType | None) -> None:
-        housekeeping.look_again()
+        area.housekeeping.look_again()
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGHUP, look)
 
 
-def _start_message(settings: AreaSettings, known: KnownFile, port: int) -> None:
+def _start_message(area: Area) -> None:
+    settings, known = area.settings, area.known
     LOG.info(
         "area started name=%s brokers=%s store=%s file=%s gateways=%d series=%d metrics=http://127.0.0.1:%d/metrics",
         settings.name,
@@ -103,5 +140,5 @@ def _start_message(settings: AreaSettings, known: KnownFile, port: int) -> None:
         settings.file,
         len(list(known.known.gateways)),
         known.watched().num_rows,
-        port,
+        area.metrics_port,
     )

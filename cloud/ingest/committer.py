@@ -30,6 +30,7 @@ class Committer:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="commit", daemon=True)
         self.pending = 0
+        self.available = True  # whether the store took the latest commit
         self.failure: BaseException | None = None
         self._thread.start()
 
@@ -83,13 +84,17 @@ class Committer:
                 self._store.commit(commit)
             except StoreUnavailable as problem:
                 self._metrics.unavailable.inc()
-                self._metrics.store_up.set(0)
+                self._up(available=False)
                 LOG.warning('store unavailable why="%s"', problem)
                 if self._stopping.wait(max(pause_s, problem.retry_after_s)):
                     return False
                 pause_s = min(2 * pause_s, MAX_RETRY_S)
                 continue
             self._metrics.commit_s.observe(time.perf_counter() - began_s)
-            self._metrics.store_up.set(1)
+            self._up(available=True)
             self._live.update(commit.readings, time.time())
             return True
+
+    def _up(self, *, available: bool) -> None:
+        self.available = available
+        self._metrics.store_up.set(available)

@@ -98,7 +98,8 @@ class Housekeeping:
         while not self._stopping.is_set():
             asked = self._again.wait(LOOK_S)
             self._again.clear()
-            self._known.look(anyway=asked)
+            if not self._stopping.is_set():
+                self._known.look(anyway=asked)
 
     def _rebuild(self) -> bool:
         began_s = time.monotonic()

@@ -153,7 +153,7 @@ class Link:
         if self._client is not None:
             self._client.disconnect()
             self._client.loop_write()
-        self._lost("closed")
+        self._drop()
         self._wake_r.close()
         self._wake_w.close()
 
@@ -229,17 +229,18 @@ class Link:
         return bool(seen & ~select.POLLOUT) or pending, bool(seen & select.POLLOUT)
 
     def _lost(self, why: str) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.on_socket_close = None
-            stream = client.socket()
-            if stream is not None:
-                stream.close()
         LOG.warning('broker lost epoch=%d why="%s"', self.epoch, why)
-        self.connected = False
+        self._drop()
         rounds = self._attempts // len(self._settings.brokers)
         pause_s = min(MAX_RETRY_S, RETRY_S * 2 ** min(rounds, 10))
         self._retry_s = time.monotonic() + pause_s * random.uniform(0.5, 1.5)  # noqa: S311  # jitter, no secret
+
+    def _drop(self) -> None:
+        client, self._client = self._client, None
+        stream = client.socket() if client is not None else None
+        if stream is not None:
+            stream.close()
+        self.connected = False
 
     def _on_connect(self, client: mqtt.Client, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from cloud.ingest.link import LinkSettings, parse_broker
 from cloud.ingest.worker import Pace
+from cloud.store.influx_http import InfluxSettings
 from contract.problems import Problem
 from contract.topics import ROOT, check_name
 
@@ -72,6 +73,22 @@ def link_settings(settings: AreaSettings) -> LinkSettings:
         username=settings.username,
         password=read_secret(settings.password_file) if settings.password_file else "",
         tls=_tls(settings) if any(broker.tls for broker in brokers) else None,
+    )
+
+
+def influx_settings(settings: AreaSettings) -> InfluxSettings:
+    """How to reach InfluxDB. Raises Problem."""
+    if not settings.influx_url:
+        raise Problem(
+            "--store influx: --influx-url이 필요합니다 (예: http://127.0.0.1:8086)",
+            "--store influx: expected --influx-url (such as http://127.0.0.1:8086)",
+        )
+    return InfluxSettings(
+        url=settings.influx_url,
+        database=settings.influx_db,
+        user=settings.influx_username,
+        password=read_secret(settings.influx_password_file) if settings.influx_password_file else "",
+        ca_file=settings.influx_ca_file,
     )
 
 

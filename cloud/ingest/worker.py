@@ -6,8 +6,10 @@ interpreter's lock to and fro, while a commit runs beside them without it.
 
 import logging
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 
 from cloud.ingest.check import Bounds
 from cloud.ingest.committer import Committer
@@ -25,11 +27,13 @@ TAKE_LEAVE_S = 2.0
 
 @dataclass(frozen=True)
 class Pace:
-    """A commit is made of `flush_bytes` of messages, or of what there is `flush_s` after the first of them came.
-    From `queue_bytes` of unacknowledged messages on, nothing more is taken from the broker.
+    """A commit is made from `flush_bytes` of messages on, or `flush_s` after the first of them came; when the store
+    was busy meanwhile, of up to `commit_bytes`. From `queue_bytes` of unacknowledged messages on, nothing more is
+    taken from the broker.
     """
 
     flush_bytes: int = 1_300_000  # some 20,000 readings
+    commit_bytes: int = 5_200_000
     flush_s: float = 0.1
     queue_bytes: int = 64_000_000
     keep_days: int = 400
@@ -73,14 +77,20 @@ class Worker:
             self._unacknowledged += 1
         self._finish()
         if self._committer.has_room and self._ripe():
-            pile, self._inbox, self._inbox_bytes = self._inbox, [], 0
-            now_s = time.time()
-            bounds = Bounds.at(now_s, self._pace.keep_days)
-            self._committer.put(prepare(pile, self._area, self._known(), self._books, bounds))
+            bounds = Bounds.at(time.time(), self._pace.keep_days)
+            self._committer.put(prepare(self._take_pile(), self._area, self._known(), self._books, bounds))
         self.turned_s = time.monotonic()
         if self.turned_s - self._looked_s >= 1.0:
             self._looked_s = self.turned_s
             self._look()
+
+    def _take_pile(self) -> list[Arrived]:
+        """The oldest messages, as many as one commit takes."""
+        sizes = list(accumulate(len(arrived.payload) for arrived in self._inbox))
+        count = max(1, bisect_right(sizes, self._pace.commit_bytes))
+        pile, self._inbox = self._inbox[:count], self._inbox[count:]
+        self._inbox_bytes -= sizes[count - 1]
+        return pile
 
     def _ripe(self) -> bool:
         if not self._inbox:

@@ -1,0 +1,40 @@
+"""`bitgoeul cloud TOOL`: an area's process, the portal, what an area knows, and its quarantine."""
+
+import argparse
+import importlib
+import logging
+from typing import cast
+
+from commands.__main__ import Command
+from commands.language import language
+from contract.problems import Text
+
+TOOLS: dict[str, tuple[str, Text]] = {
+    "area": (
+        "commands.cloud_area",
+        Text("한 구역의 측정값을 받아 보관합니다", "take in and keep the readings of one area"),
+    ),
+    "portal": ("commands.cloud_portal", Text("포털을 띄웁니다", "serve the portal")),
+    "known": (
+        "commands.cloud_known",
+        Text("현장 파일에서 known.csv와 sites.csv를 만듭니다", "make known.csv and sites.csv from site files"),
+    ),
+}
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """One subcommand a tool, with the options of its module."""
+    tools = parser.add_subparsers(dest="tool", required=True, metavar="TOOL")
+    for name, (module, about) in TOOLS.items():
+        tool = tools.add_parser(name, help=about.of(language()), description=about.of(language()))
+        _module(module).options(tool)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the chosen tool; its log lines go to standard error."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    return _module(TOOLS[args.tool][0]).run(args)
+
+
+def _module(name: str) -> Command:
+    return cast("Command", importlib.import_module(name))

@@ -1,0 +1,78 @@
+"""`bitgoeul cloud area NAME`: the process that owns an area, in the foreground."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from commands.language import say
+from contract.problems import UsageProblem
+
+# option, type, Korean, English; the default is the one of AreaSettings
+_NUMBERS: tuple[tuple[str, int, str, str], ...] = (
+    ("--metrics-port", 0, "Prometheus용 포트 (0: 빈 포트)", "port for Prometheus (0 picks a free one)"),
+    ("--flush-ms", 1, "측정값을 모으는 시간, 기본 100", "how long readings are gathered, default 100"),
+    ("--queue-mb", 1, "확정 전 메시지의 한도, 기본 64", "limit of messages not yet stored, default 64"),
+    ("--keep-days", 1, "이보다 오래된 값은 받지 않음, 기본 400", "older readings are refused, default 400"),
+    ("--gap-timeout-s", 1, "빠진 묶음을 다시 청하기까지, 기본 60", "until a missing batch is asked for, default 60"),
+    ("--quarantine-rows", 1, "게이트웨이별 격리 한도(건), 기본 10000", "rows a gateway in quarantine, default 10000"),
+    ("--quarantine-mb", 1, "게이트웨이별 격리 한도(MB), 기본 64", "MB a gateway in quarantine, default 64"),
+)
+_FILES: tuple[tuple[str, str, str], ...] = (
+    ("--password-file", "브로커 암호 파일", "file with the broker's password"),
+    ("--ca-file", "브로커 인증서를 서명한 CA", "CA that signed the broker's certificate"),
+    ("--certificate-file", "이 프로세스의 인증서", "certificate of this process"),
+    ("--key-file", "이 프로세스의 개인 키", "private key of this process"),
+    ("--influx-password-file", "InfluxDB 암호 또는 토큰 파일", "file with InfluxDB's password or token"),
+    ("--influx-ca-file", "InfluxDB 인증서를 서명한 CA", "CA that signed InfluxDB's certificate"),
+)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Absent options keep the defaults of AreaSettings."""
+    absent: dict[str, Any] = {"default": argparse.SUPPRESS}
+    parser.add_argument("name", metavar="NAME", help=say("구역 이름", "the area's name"))
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help=say("저장 파일의 폴더", "folder of the area's file")
+    )
+    parser.add_argument(
+        "--broker",
+        dest="brokers",
+        action="append",
+        required=True,
+        metavar="URL",
+        help=say("mqtts://호스트[:포트], 여러 번 가능", "mqtts://HOST[:PORT]; may be repeated"),
+    )
+    parser.add_argument("--known", type=Path, required=True, metavar="FILE", help="known.csv")
+    parser.add_argument("--username", help=say("브로커 사용자", "user at the broker"), **absent)
+    parser.add_argument("--store", choices=("duckdb", "influx"), **absent)
+    parser.add_argument("--influx-url", metavar="URL", **absent)
+    parser.add_argument("--influx-db", metavar="NAME", **absent)
+    parser.add_argument("--influx-username", **absent)
+    parser.add_argument(
+        "--allow-plain",
+        action="store_true",
+        help=say(
+            "보호된 망 안에서 암호화하지 않은 mqtt:// 허용", "allow mqtt:// on a network that is protected itself"
+        ),
+        **absent,
+    )
+    for name, ko, en in _FILES:
+        parser.add_argument(name, type=Path, metavar="FILE", help=say(ko, en), **absent)
+    for name, _, ko, en in _NUMBERS:
+        parser.add_argument(name, type=int, metavar="N", help=say(ko, en), **absent)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Until SIGTERM; 0. SIGHUP reads known.csv again."""
+    from cloud.ingest import area  # noqa: PLC0415  # the databases are loaded only by who uses them
+    from cloud.ingest.settings import AreaSettings  # noqa: PLC0415
+
+    given = {name: value for name, value in vars(args).items() if name in AreaSettings.__dataclass_fields__}
+    for option, least, _, _ in _NUMBERS:
+        value = given.get(option[2:].replace("-", "_"), least)
+        if value < least:
+            raise UsageProblem(
+                f"{option} {value}: {least} 이상이어야 합니다", f"{option} {value}: expected {least} or more"
+            )
+    area.run(AreaSettings(**given | {"brokers": tuple(args.brokers)}))
+    return 0
