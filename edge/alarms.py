@@ -27,7 +27,7 @@ class Alarms:
         self._until_s[code] = now_s + lasts_s
         if now_s - self._said_s.get(code, -SAID_AGAIN_S) >= SAID_AGAIN_S:
             self._said_s[code] = now_s
-            log.error("alarm=%s %s", code, facts)
+            log.error("alarm=%s %s", code, " ".join(facts.split()))
 
     def clear(self, code: str) -> None:
         """The cause is gone; nothing happens where there was none."""

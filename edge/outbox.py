@@ -10,6 +10,7 @@ import sqlite3
 import string
 import zlib
 from collections.abc import Callable, Collection, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 RUN_CHARACTERS = string.ascii_lowercase + string.digits
 RUNS_REPORTED = 64
 NO_LINE = 0
+SPANS_AT_ONCE = 10_000
 LARGEST_N = 10**15 - 1  # what a topic can carry (contract.topics)
 
 THINNED = "outbox-thinned"
@@ -220,13 +222,15 @@ class Outbox:
 
     def done(self, receipted: Ranges) -> list[int]:
         """Note the receipts; the ids of those batches that still waited for theirs."""
+        if not receipted:
+            return []
 
         def write() -> list[int]:
             with self._file.transaction() as db:
                 return [
                     batch_id
                     for run, spans in receipted.items()
-                    for first, last in spans
+                    for first, last in islice(spans, SPANS_AT_ONCE)
                     for (batch_id,) in db.execute(
                         "UPDATE batch SET state = ? WHERE run = (SELECT id FROM run WHERE name = ?) "
                         "AND n BETWEEN ? AND ? AND state < ? RETURNING id",

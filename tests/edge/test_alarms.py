@@ -11,10 +11,13 @@ def test_an_alarm_is_logged_once_an_hour_and_holds_a_day(caplog: pytest.LogCaptu
     now_s = 100.0
     alarms = Alarms(lambda: now_s)
     with caplog.at_level(logging.WARNING):
-        alarms.sound("outbox-thinned", "readings=5")
+        alarms.sound("outbox-thinned", "readings=5\nx=1")
         alarms.sound("outbox-thinned", "readings=6")
         alarms.sound("another", "", lasts_s=10)
-    assert [record.getMessage() for record in caplog.records] == ["alarm=outbox-thinned readings=5", "alarm=another "]
+    assert [record.getMessage() for record in caplog.records] == [
+        "alarm=outbox-thinned readings=5 x=1",
+        "alarm=another ",
+    ]
     assert alarms.codes() == ["another", "outbox-thinned"]
     now_s += 3_600
     assert alarms.codes() == ["outbox-thinned"]

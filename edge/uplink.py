@@ -1,0 +1,197 @@
+"""From the outbox to the brokers, and receipts back: one connection at a time, and what happens around it."""
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Sequence
+from itertools import cycle
+from typing import Protocol
+
+from contract.messages import OFFLINE, Birth, Receipt, State, decode_receipt, encode, to_ranges
+from contract.problems import Problem
+from contract.topics import BatchId, Leaf, parse_batch, topic
+from edge.alarms import Alarms
+from edge.broker import Broker, explain, parse_broker, read_login, tls_context
+from edge.config import Site
+from edge.connection import Connection, Refused
+from edge.flow import BACKLOG_PER_S, HELD_AT_ONCE, LOOKAHEAD, Asks, Flow
+from edge.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+RECONNECT_S = 2.0
+RECONNECT_CAP_S = 60.0
+STEADY_S = 30.0  # a connection that lasted so long was not refused a moment after its acceptance
+RECEIPTS_QUEUED = 256
+REFUSED = "readings-refused"
+
+jitter = random.SystemRandom().random
+
+
+class Gateway(Protocol):
+    """What the uplink is for: it has something to say of itself, and wants to hear what comes back."""
+
+    def birth(self) -> Birth:
+        """Published at every connection."""
+        ...
+
+    def state(self) -> State:
+        """Published at every connection, and by `Uplink.publish_state`."""
+        ...
+
+    def receipt(self, receipt: Receipt) -> None:
+        """One has come just now, and its batches are noted already."""
+        ...
+
+
+class Uplink:
+    """Owns the connection. `flow` is shared with the outbox, which leaves alone what is in flight."""
+
+    def __init__(self, site: Site, gateway: Gateway, outbox: Outbox, flow: Flow, alarms: Alarms) -> None:
+        """Raises Problem where the site's brokers, password or certificates cannot be used."""
+        self._site, self._gateway, self._outbox, self._flow, self._alarms = site, gateway, outbox, flow, alarms
+        allow_plain = site.uplink.allow_plain
+        self._brokers = [parse_broker(url, allow_plain=allow_plain) for url in site.uplink.brokers]
+        self._login = read_login(site.uplink, site.gateway)
+        if any(broker.tls for broker in self._brokers):
+            tls_context(site.uplink)
+        self._connection: Connection | None = None
+        self._asks = Asks()
+        self._receipts: deque[bytes] = deque(maxlen=RECEIPTS_QUEUED)
+        self._wake = asyncio.Event()
+        self._said: dict[Broker, str] = {}
+        self._leaving = False
+
+    def offer(self, batches: Sequence[int]) -> None:
+        """Batches just taken: they go out at once where there is a connection, and with the backlog elsewhere."""
+        if batches and self._connection is not None:
+            self._flow.offer(batches)
+            self._wake.set()
+
+    def publish_state(self) -> None:
+        """Publish the state now; where there is no connection it is published with the next one."""
+        if self._connection is not None:
+            self._connection.publish(self._topic("state"), encode(self._gateway.state()), retain=True)
+
+    async def run(self) -> None:
+        """Keep one connection, for ever, until `leave`."""
+        failures = 0
+        for broker in cycle(self._brokers):
+            began_s = time.monotonic()
+            await self._attend(broker)
+            if self._leaving:
+                return
+            failures = 0 if time.monotonic() - began_s > STEADY_S else failures + 1
+            pause_s = min(RECONNECT_CAP_S, RECONNECT_S * 2.0 ** min(failures, 10))
+            # of a city that lost its broker not all come back in one second
+            await asyncio.sleep(pause_s * (0.1 + 0.9 * jitter()))
+
+    async def leave(self) -> None:
+        """Say that we go, and disconnect; `run` then returns."""
+        self._leaving = True
+        if self._connection is not None:
+            self._connection.publish(self._topic("state"), OFFLINE, retain=True)
+            await self._connection.leave()
+
+    async def _attend(self, broker: Broker) -> None:
+        """One connection from its beginning to its end; failures are logged once, until they change."""
+        try:
+            tls = tls_context(self._site.uplink) if broker.tls else None
+            connection = Connection(self._login, (self._topic("state"), OFFLINE), tls)
+            try:
+                await connection.open(broker, self._receive, self._wake.set)
+                log.info("broker-connected broker=%s", broker)
+                self._said.pop(broker, None)
+                await self._serve(connection)
+                if not self._leaving:
+                    log.warning("broker-lost broker=%s reason=%r", broker, connection.closed.result())
+            finally:
+                self._connection = None
+                self._flow.reset(time.monotonic())
+                connection.abandon()
+        except (OSError, Refused, Problem, ValueError) as error:
+            self._say(broker, explain(error))
+
+    def _say(self, broker: Broker, text: str) -> None:
+        if self._said.get(broker) != text:
+            self._said[broker] = text
+            log.error("broker-refuses broker=%s %s", broker, text)
+
+    async def _serve(self, connection: Connection) -> None:
+        connection.subscribe(self._topic("receipts"))
+        connection.publish(self._topic("birth"), encode(self._gateway.birth()), retain=True)
+        self._flow.reset(time.monotonic())
+        self._connection = connection
+        self.publish_state()
+        while not connection.closed.done():
+            self._wake.clear()
+            self._settle()
+            if not connection.busy:
+                self._send(connection, time.monotonic())
+            await self._pause(connection)
+
+    async def _pause(self, connection: Connection) -> None:
+        """Until something happens: a tick, a receipt, the socket free again, or time for a resend."""
+        hurried = self._flow.starved or self._asks.open
+        connection.closed.add_done_callback(self._on_closed)
+        try:
+            async with asyncio.timeout(1.0 / BACKLOG_PER_S if hurried else 1.0):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        finally:
+            connection.closed.remove_done_callback(self._on_closed)
+
+    def _on_closed(self, _closed: asyncio.Future[str]) -> None:
+        self._wake.set()
+
+    def _send(self, connection: Connection, now_s: float) -> None:
+        for batch in self._flow.pick(now_s, self._outbox.waiting(LOOKAHEAD)):
+            message = self._outbox.message(batch)
+            if message is None:
+                self._flow.forget([batch])
+            else:
+                connection.publish(self._topic("readings", message.batch), message.payload)
+        while self._asks.open and self._flow.token(now_s):
+            self._answer(connection)
+
+    def _answer(self, connection: Connection) -> None:
+        """One step of what the cloud asks for: held batches wait for their receipt again, others are sent empty."""
+        empty = self._asks.next_empty()
+        if empty is not None:
+            connection.publish(self._topic("readings", empty), b"[]")
+            return
+        span = self._asks.next_span()
+        if span is not None:
+            self._asks.found(self._outbox.reopen(*span, limit=HELD_AT_ONCE))
+
+    def _receive(self, _topic: str, payload: bytes) -> None:
+        self._receipts.append(payload)
+        self._wake.set()
+
+    def _settle(self) -> None:
+        """Work off the receipts that have come."""
+        while self._receipts:
+            payload = self._receipts.popleft()
+            try:
+                receipt = decode_receipt(payload)
+            except Problem as problem:
+                log.warning("receipt-unreadable error=%r", problem.text.en)
+                continue
+            done = self._outbox.done(receipt.stored) + self._outbox.done(self._refused(receipt))
+            self._flow.receipted(done, time.monotonic())
+            self._asks.add(receipt.resend, self._outbox.run, self._outbox.last_n)
+            self._gateway.receipt(receipt)
+
+    def _refused(self, receipt: Receipt) -> dict[str, list[tuple[int, int]]]:
+        """The refused batches: they lie in the cloud's quarantine, and are done with."""
+        for batch, reasons in receipt.refused.items():
+            facts = " ".join(f"{reason}={count}" for reason, count in reasons.items())
+            self._alarms.sound(REFUSED, f"batch={batch} {facts} action=see-the-cloud's-quarantine")
+        parsed = [parse_batch(batch) for batch in receipt.refused]
+        return to_ranges([batch for batch in parsed if batch is not None])
+
+    def _topic(self, leaf: Leaf, batch: BatchId | None = None) -> str:
+        return topic(self._site.area, self._site.gateway, leaf, batch)
