@@ -5,27 +5,18 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-LIVE = pa.schema(
-    [
-        ("meter", pa.string()),
-        ("quantity", pa.string()),
-        ("time_s", pa.int64()),
-        ("at_ms", pa.int32()),
-        ("value", pa.float64()),
-        ("quality", pa.uint8()),
-        ("last_value", pa.float64()),
-        ("last_time_s", pa.int64()),
-        ("day_value", pa.float64()),
-        ("day_time_s", pa.int64()),
-    ]
-)
+from cloud.ingest.live import LIVE
+
 NOW_S = 1_795_400_000
 MIDNIGHT_S = 1_795_359_600  # 2026-11-23 00:00 in Seoul
 HEADER = "site,name_ko,name_en,kind,meter,utility,role,multiplier"
 
 
 class Series(NamedTuple):
-    """One row of the live table. `value` None: the latest is missing, and `last` is what there was before."""
+    """One row of the live table. `value` None: the latest is missing, and `last` is what there was before.
+
+    `time_s` 0: a series that is known and was never read.
+    """
 
     meter: str
     quantity: str
@@ -48,10 +39,10 @@ def live_table(*series: Series) -> pa.Table:
             {
                 "meter": one.meter,
                 "quantity": one.quantity,
-                "time_s": one.time_s,
-                "at_ms": one.at_ms,
+                "time_s": one.time_s or None,
+                "at_ms": one.at_ms if one.time_s else None,
                 "value": one.value,
-                "quality": one.quality,
+                "quality": one.quality if one.time_s else None,
                 "last_value": one.value if there else one.last,
                 "last_time_s": one.time_s if there else one.last_time_s,
                 "day_value": one.day,

@@ -1,6 +1,7 @@
 """When to ask, and the small curves."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -22,7 +23,7 @@ def lags_of(phase: Phase, start_s: float, seconds: int, delay_s: float, jitter_s
         newest = max(second for second in range(int(now_s) - 4, int(now_s) + 1) if arrives_s[second] <= now_s)
         lags.append(now_s - newest)
         phase.learn(lags[-1])
-    gaps = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(asked)]
     assert min(gaps) >= 0.75
     assert sum(gaps) / len(gaps) == pytest.approx(1, abs=0.05)
     return lags
@@ -59,8 +60,17 @@ def test_curves_have_a_point_a_step_and_gaps_where_nothing_was() -> None:
     recent = Recent(2)
     assert recent.curves() == [[], []]
     for now_s, value in ((0, 1.0), (STEP_S - 1, 2.0), (STEP_S, 3.00049), (3 * STEP_S, None)):
-        recent.note(now_s, [value, 7.0])
+        recent.note(now_s, [value, 7.0], [3, 1])
     assert recent.curves() == [[2.0, 3.0, None, None], [7.0, 7.0, None, 7.0]]
     for step in range(500):
-        recent.note(step * STEP_S, [float(step), None])
+        recent.note(step * STEP_S, [float(step), None], [3, 1])
     assert recent.curves()[0] == [float(step) for step in range(500 - STEPS, 500)]
+
+
+def test_a_curve_begins_anew_when_a_meter_leaves_the_sum() -> None:
+    recent = Recent(2)
+    recent.note(0, [30.0, 5.0], [3, 1])
+    recent.note(STEP_S, [30.0, 5.0], [3, 1])
+    recent.note(2 * STEP_S, [20.0, 5.0], [2, 1])
+    recent.note(3 * STEP_S, [21.0, 5.0], [2, 1])
+    assert recent.curves() == [[20.0, 21.0], [5.0, 5.0, 5.0, 5.0]]

@@ -113,6 +113,15 @@ def test_use_without_an_export_register_does_not_pretend_that_nothing_was_export
     assert use_kwh.reason == "no-answer"
 
 
+def test_an_export_register_that_is_known_and_unread_is_missing_too(roster: Roster) -> None:
+    unread = Series("e2", "electricity_export_kwh", None, time_s=0)
+    series = [Series("e2", "electricity_import_kwh", 1005.0, day=1000.0), unread]
+    figures = at(*series, roster=roster).rows[0]
+    assert figures["electricity_import_kwh"].value == 5
+    assert figures["electricity_use_kwh"] == Figure(expected=3, reason="never-heard")
+    assert figures["electricity_export_kwh"] == Figure(expected=1, reason="never-heard")
+
+
 def test_a_use_below_nothing_is_missing_where_an_inverter_is_silent(roster: Roster) -> None:
     snap = at(power("e1", -3.0), power("e2", 1.0), roster=roster)
     assert (use(snap).value, use(snap).reason) == (None, "never-heard")

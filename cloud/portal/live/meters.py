@@ -56,8 +56,12 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Column:
-    """One quantity of each meter, as the live table has it. Missing numbers are NaN, missing times 0."""
+    """One quantity of each meter, as the live table has it. Missing numbers are NaN, missing times 0.
 
+    `listed`: the table has the quantity for that meter; `heard`: it was read at least once.
+    """
+
+    listed: Bools
     heard: Bools
     value: Floats
     quality: Ints
@@ -83,7 +87,7 @@ class Meters:
 
 
 def gather(live: pa.Table, roster: Roster) -> Meters:
-    """`live` has the columns of `Column` but `heard`, and `meter` and `quantity`; other meters are passed over."""
+    """`live` as `cloud.ingest.live` makes it; meters that the roster does not know are passed over."""
     meter = _positions(live["meter"], roster.meters)
     quantity = _positions(live["quantity"], _QUANTITY_SET)
     known = (meter >= 0) & (quantity >= 0)
@@ -131,7 +135,7 @@ def _fields(live: pa.Table) -> dict[str, Floats | Ints]:
 
 
 def _column(size: int, meter: Ints, fields: dict[str, Floats | Ints], rows: tuple[Bools, ...]) -> Column:
-    heard = np.zeros(size, np.bool_)
+    listed = np.zeros(size, np.bool_)
     arrays: dict[str, Floats | Ints] = {
         name: np.full(size, np.nan) if values.dtype == np.float64 else np.zeros(size, np.int64)
         for name, values in fields.items()
@@ -139,7 +143,7 @@ def _column(size: int, meter: Ints, fields: dict[str, Floats | Ints], rows: tupl
     for mask in rows:
         chosen = np.flatnonzero(mask)
         at = meter[chosen]
-        heard[at] = True
+        listed[at] = True
         for name, values in fields.items():
             arrays[name][at] = values[chosen]
-    return Column(heard=heard, **arrays)  # type: ignore[arg-type]  # the names decide which are floats
+    return Column(listed=listed, heard=arrays["time_s"] > 0, **arrays)  # type: ignore[arg-type]  # the names decide which are floats

@@ -95,9 +95,9 @@ def snapshot(live: pa.Table, roster: Roster, trails: Trails, clock: Clock) -> Sn
     """`live` as `meters.gather` reads it. Adds what it finds to `trails`."""
     meters = gather(live, roster)
     moment, day = _moment(meters, roster, trails, clock), _day(meters, roster, clock)
-    has_export = meters.instant.heard | meters.export.heard
-    sums = _electricity(moment, _NOW_PARTS, has_export, roster) | _electricity(
-        day, _DAY_PARTS, meters.export.heard, roster
+    exports_now = meters.instant.heard | meters.export.listed
+    sums = _electricity(moment, _NOW_PARTS, exports_now, roster) | _electricity(
+        day, _DAY_PARTS, meters.export.listed, roster
     )
     production = roster.expected("electricity", "production")
     sums[NOW["production"]] = sum_rows(moment.net, production, roster)
@@ -133,7 +133,7 @@ def _moment(meters: Meters, roster: Roster, trails: Trails, clock: Clock) -> _Fl
     fall = _rate(export, derived & export.heard, trails.export, clock.now_s) * roster.multiplier
     power = instant.value * roster.multiplier
     inward = np.where(derived, rise, np.maximum(power, 0))
-    outward = np.where(derived, np.where(export.heard, fall, 0), np.maximum(-power, 0))
+    outward = np.where(derived, np.where(export.listed, fall, 0), np.maximum(-power, 0))
     time_s = np.where(derived, register.time_s, instant.time_s)
     reason = np.where(derived, register.missing(), instant.missing())
     reason = np.where((reason == 0) & ~clock.is_live(time_s), _STALE, reason)
@@ -155,7 +155,7 @@ def _day(meters: Meters, roster: Roster, clock: Clock) -> _Flows:
     """Since midnight: the registers' differences, as far as each register is known."""
     inward = _since_midnight(meters.register, roster, clock)
     outward = _since_midnight(meters.export, roster, clock)
-    exports = meters.export.heard
+    exports = meters.export.listed
     net = Measured(
         value=inward.value - np.where(exports, outward.value, 0.0),
         time_s=np.where(exports, np.minimum(inward.time_s, outward.time_s), inward.time_s),
@@ -196,7 +196,7 @@ def _electricity(flows: _Flows, names: tuple[str, str, str], exports: Bools, ros
 
 def _newest(live: pa.Table, clock: Clock) -> Tick | None:
     """The newest tick that holds a value; None where none does. A clock that runs far ahead does not count."""
-    time_s = live["time_s"].to_numpy()
+    time_s = live["time_s"].fill_null(0).to_numpy()
     there = live["value"].is_valid().to_numpy() & (time_s <= clock.now_s + clock.stale_after_s)
     if not there.any():
         return None
