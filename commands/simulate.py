@@ -15,7 +15,7 @@ from pathlib import Path
 
 from commands.language import language, say
 from contract.problems import Text, UsageProblem
-from edge.config import OutboxConfig, UplinkConfig
+from edge.config import OutboxConfig, UplinkConfig, parse_broker
 from simulators.control import KINDS, Fault, control_socket, send
 from simulators.gateway_files import GatewaySettings, gateway_site, write_gateway_file
 from simulators.running import RunningSite, RunOptions, run_site
@@ -92,6 +92,7 @@ def _fault(args: argparse.Namespace) -> None:
 
 def _simulate(args: argparse.Namespace) -> None:
     sites = [load_sim_site(name) for name in args.what]
+    parse_broker(args.broker)
     # while these are blocked no thread is struck by them: `sigwait` takes them, and all is put away in order
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
     # lines whose threads wait for each other would answer late by up to the usual 5 ms

@@ -67,11 +67,12 @@ class Line:
             return Exchange(unit, None, "silent", read)
         found = faults.exception or self._find(image, pdu[0], asked)
         if isinstance(found, int):
-            answer = frames.exception(pdu[0], found)
-            return Exchange(unit, answer, f"exception-{found}", read, faults.slow_s)
-        garbled = faults.garble_ratio > 0 and self._random.random() < faults.garble_ratio
-        answer = frames.read_answer(pdu[0], found[0])
-        return Exchange(unit, answer, "garbled" if garbled else "ok", read, faults.slow_s, found[1])
+            answer, outcome, values = frames.exception(pdu[0], found), f"exception-{found}", {}
+        else:
+            answer, outcome, values = frames.read_answer(pdu[0], found[0]), "ok", found[1]
+        if faults.garble_ratio > 0 and self._random.random() < faults.garble_ratio:
+            outcome = "garbled"
+        return Exchange(unit, answer, outcome, read, faults.slow_s, values)
 
     def _find(self, image: Image, function: int, asked: tuple[int, int] | None) -> Found | int:
         table = _TABLES.get(function)
