@@ -1,0 +1,170 @@
+"""`bitgoeul bench ingest`: how many readings a second go from Mosquitto through every check into a store, on disk.
+
+Beside it, in the same run, what the store takes by itself: that is the limit, and the ratio to it is what can be
+compared between machines. The first batch of each gateway only warms up (it makes the series); it is not timed.
+"""
+
+import argparse
+import csv
+import json
+import re
+import shutil
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+
+from cloud.ingest.known import COLUMNS
+from cloud.store.duck import DuckStore
+from commands import bench_limits
+from commands.bench_publisher import AREA, BATCH_READINGS, QUANTITIES, Load, gateway_name, meter_names, publish
+from commands.language import say
+from commands.processes import Child, bitgoeul, wait_until
+from contract.problems import Problem, UsageProblem
+from simulators.servers import Server, create_database, influxdb, mosquitto
+
+GATEWAYS = 1000
+DATABASE, RAW_DATABASE = "bitgoeul", "raw"
+STORES = ("duckdb", "influx")
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What to measure, and how much."""
+    parser.add_argument(
+        "--store", choices=("both", *STORES), default="both", help=say("기본: 둘 다", "default: both, in turn")
+    )
+    parser.add_argument(
+        "--duckdb-readings", type=int, default=6_000_000, help=say("DuckDB로 보낼 건수", "readings sent to DuckDB")
+    )
+    parser.add_argument(
+        "--influx-readings", type=int, default=3_000_000, help=say("InfluxDB로 보낼 건수", "readings sent to InfluxDB")
+    )
+    parser.add_argument("--json", action="store_true", help=say("마지막 줄을 JSON으로", "the last line as JSON"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when nothing was lost or doubled; the figures are not judged here."""
+    wanted = STORES if args.store == "both" else (args.store,)
+    figures: dict[str, float] = {}
+    folder = Path(tempfile.mkdtemp(prefix="bitgoeul-bench-"))
+    try:
+        for store in wanted:
+            readings = args.duckdb_readings if store == "duckdb" else args.influx_readings
+            load = _load(readings)
+            place = folder / store
+            place.mkdir()
+            figures |= _duckdb(place, load) if store == "duckdb" else _influx(place, load)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    for key, value in figures.items():
+        print(f"{key:<24} {value:,.2f}" if value < 10 else f"{key:<24} {value:,.0f}")
+    if args.json:
+        print(json.dumps({key: round(value, 3) for key, value in figures.items()}))
+    return 0
+
+
+def _load(readings: int) -> Load:
+    batches = readings // (GATEWAYS * BATCH_READINGS)
+    if batches < 2:
+        least = 2 * GATEWAYS * BATCH_READINGS
+        raise UsageProblem(f"측정값은 {least:,}건 이상이어야 합니다", f"expected at least {least:,} readings")
+    # lately, so that it is not too old, and not in the future
+    return Load(GATEWAYS, batches, int(time.time()) // 3600 * 3600 - 3600)
+
+
+def _duckdb(folder: Path, load: Load) -> dict[str, float]:
+    with mosquitto(folder / "broker") as broker:
+        per_s = _ingest(folder, broker, load, [])
+    store = DuckStore(folder / f"{AREA}.duckdb")
+    try:
+        counts = store.counts(load.start_s, load.start_s + load.batches + 1)
+        _expect("duckdb", load, counts.rows, counts.identities)
+    finally:
+        store.close()
+    print(say("DuckDB만 측정 중", "measuring DuckDB by itself"), flush=True)
+    limit_per_s = bench_limits.duckdb_per_s(folder / "limit.duckdb", load)
+    return {"duckdb_per_s": per_s, "duckdb_limit_per_s": limit_per_s, "duckdb_ratio": per_s / limit_per_s}
+
+
+def _influx(folder: Path, load: Load) -> dict[str, float]:
+    with influxdb(folder / "influx") as server:
+        for database in (DATABASE, RAW_DATABASE):
+            create_database(server, database)
+        url = f"http://{server.host}:{server.port}"
+        with mosquitto(folder / "broker") as broker:
+            per_s = _ingest(folder, broker, load, ["--store", "influx", "--influx-url", url, "--influx-db", DATABASE])
+        stored = bench_limits.influx_count(url, DATABASE, QUANTITIES, load)
+        _expect("influx", load, stored, stored)
+        print(say("InfluxDB만 측정 중", "measuring InfluxDB by itself"), flush=True)
+        raw_per_s = bench_limits.influx_per_s(url, RAW_DATABASE, load)
+    return {"influx_per_s": per_s, "influx_raw_per_s": raw_per_s, "influx_ratio": per_s / raw_per_s}
+
+
+def _expect(store: str, load: Load, rows: int, identities: int) -> None:
+    """Count what is in the store: nothing lost, nothing doubled."""
+    print(say(f"{store}: {rows:,}행 확인", f"{store}: {rows:,} rows counted"), flush=True)
+    if (rows, identities) != (load.readings, load.readings):
+        raise Problem(
+            f"{store}: {load.readings:,}건을 보냈는데 {rows:,}행, {identities:,}건이 있습니다",
+            f"{store}: {load.readings:,} readings sent, {rows:,} rows of {identities:,} identities found",
+        )
+
+
+def _ingest(folder: Path, broker: Server, load: Load, more: Sequence[str]) -> float:
+    """Readings a second, from the first packet to the last receipt."""
+    known = folder / "known.csv"
+    _write_known(known, load)
+    argv = bitgoeul("cloud", "area", AREA, "--data", folder, "--broker", f"mqtt://{broker.host}:{broker.port}")
+    area = Child("area", [*argv, "--known", str(known), *more], folder / "area.log")
+    context = get_context("spawn")
+    receipted = context.Value("q", 0)
+    ours, theirs = context.Pipe()
+    publisher = context.Process(target=publish, args=(broker.port, load, receipted, theirs), daemon=True)
+    publisher.start()
+    print(say(f"{load.readings:,}건 준비 중", f"preparing {load.readings:,} readings"), flush=True)
+    with _running(area):
+        ours.recv()
+        ours.send("warm up")
+        ours.recv()
+        ours.send("go")
+        while not ours.poll(1.0):
+            if not (area.alive and publisher.is_alive()):
+                raise Problem(f"수집이 끝났습니다: {area.last_words()}", f"ingest ended: {area.last_words()}")
+            print(f"  {receipted.value * BATCH_READINGS:,}", flush=True)
+        seconds = float(ours.recv())
+        wait_until(lambda: _metric(area, "queue_messages") == 0, "area", [area])
+    publisher.join()
+    return (load.readings - load.gateways * BATCH_READINGS) / seconds
+
+
+@contextmanager
+def _running(area: Child) -> Iterator[None]:
+    area.start()
+    try:
+        wait_until(lambda: _metric(area, "broker_connected") == 1, "area", [area])
+        yield
+    finally:
+        area.stop(30.0)
+
+
+def _metric(area: Child, name: str) -> float:
+    """A value of the area's /metrics, whose address is in its log; NaN before it answers."""
+    found = re.search(r"metrics=(http://\S+)", area.log.read_text("utf-8"))
+    if found is None:
+        return float("nan")
+    with urllib.request.urlopen(found[1], timeout=5.0) as answer:  # noqa: S310  # an address of our own log
+        text = answer.read().decode()
+    line = re.search(rf"^bitgoeul_ingest_{name} (\S+)$", text, re.MULTILINE)
+    return float(line[1]) if line else float("nan")
+
+
+def _write_known(path: Path, load: Load) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(COLUMNS)
+        for number in range(load.gateways):
+            name = gateway_name(number)
+            rows.writerows([name, meter, quantity, "", ""] for meter in meter_names(number) for quantity in QUANTITIES)
