@@ -1,16 +1,12 @@
-"""Brokers by URL, how to log in there, and what to do about one that refuses."""
+"""How to log in at a broker, and what to do about one that refuses."""
 
-import ipaddress
 import socket
 import ssl
-import urllib.parse
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from contract.problems import Problem
 from edge.config import UplinkConfig
-
-PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 # what the CONNACK of MQTT 3.1.1 says, in paho's words, and what an operator can do
 ACTIONS = {
@@ -22,18 +18,6 @@ ACTIONS = {
 }
 
 
-class Broker(NamedTuple):
-    """Where to connect, and whether by TLS."""
-
-    host: str
-    port: int
-    tls: bool
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
-
-
 class Login(NamedTuple):
     """Brokers with `use_username_as_clientid` make the client id the user name: so do we from the start."""
 
@@ -42,50 +26,15 @@ class Login(NamedTuple):
     password: str
 
 
-def parse_broker(url: str, *, allow_plain: bool) -> Broker:
-    """The broker of a site file's URL. Raises Problem; unencrypted ones are for loopback only but by `allow_plain`."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        port = parts.port or PORTS.get(parts.scheme, 0)
-    except ValueError:
-        parts, port = urllib.parse.urlsplit(""), 0
-    extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username
-    if parts.scheme not in PORTS or not parts.hostname or not port or extra:
-        raise Problem(
-            f"uplink.brokers '{url}': 'mqtts://호스트[:8883]' 또는 'mqtt://호스트[:1883]' 형식이어야 합니다",
-            f"uplink.brokers '{url}': expected mqtts://host[:8883] or mqtt://host[:1883]",
-        )
-    if parts.scheme == "mqtt" and not allow_plain and not _is_loopback(parts.hostname):
-        raise Problem(
-            f"uplink.brokers '{url}': 암호화하지 않은 연결은 이 기기 안에서만 쓸 수 있습니다. "
-            "mqtts://로 바꾸거나 allow_plain = true로 허용하십시오",
-            f"uplink.brokers '{url}': unencrypted, and not on this machine: use mqtts://, or set allow_plain = true",
-        )
-    return Broker(parts.hostname, port, parts.scheme == "mqtts")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def read_login(config: UplinkConfig, gateway: str) -> Login:
-    """User name and password. Raises Problem where others may read the password, or it is not there."""
-    password = ""
-    if config.password_file:
-        path = Path(config.password_file)
-        try:
-            if path.stat().st_mode & 0o077:
-                raise Problem(
-                    f"{path}: 다른 사용자가 암호를 읽을 수 있습니다. chmod 600 {path}을(를) 실행하십시오",
-                    f"{path}: others can read the password: chmod 600 {path}",
-                )
-            password = path.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise Problem(f"{path}: 암호를 읽을 수 없습니다: {error}", f"{path}: password: {error}") from error
-    return Login(config.username or gateway, config.username or (gateway if password else ""), password)
+    """User name and password, which a loaded site has but for the file's content. Raises Problem."""
+    if not config.password_file:
+        return Login(config.username or gateway, config.username, "")
+    path = Path(config.password_file)
+    try:
+        return Login(config.username, config.username, path.read_text("utf-8").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise Problem(f"{path}: 암호를 읽을 수 없습니다: {error}", f"{path}: password: {error}") from error
 
 
 class TlsContext(ssl.SSLContext):

@@ -16,7 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTPro
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.broker import Broker, Login, TlsContext
+from edge.broker import Login, TlsContext
+from edge.config import Broker
 
 log = logging.getLogger(__name__)
 

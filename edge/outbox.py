@@ -322,19 +322,21 @@ class Outbox:
         except (OSError, sqlite3.Error) as error:
             # a closed file is one whose replacement has failed so far
             if isinstance(error, OSError) or not (is_corrupt(error) or isinstance(error, sqlite3.ProgrammingError)):
-                return self._failed(error, instead)
+                self.failed(error)
+                return instead
         try:
             self._file.replace()
             self._alarms.sound(SET_ASIDE, f"path={self._file.path}")
             self._begin()
             return work()
         except (OSError, sqlite3.Error) as error:
-            return self._failed(error, instead)
+            self.failed(error)
+            return instead
 
-    def _failed(self, error: Exception, instead: _T) -> _T:
+    def failed(self, error: Exception) -> None:
+        """Say that the disk did not do what it was asked."""
         facts = f'path={self._file.path} error="{error}" action=check-the-disk-and-its-free-space'
         self._alarms.sound(FAILING, facts, lasts_s=600)
-        return instead
 
 
 def _encode(readings: Sequence[Reading], sent_s: float, clock: str) -> list[tuple[bytes, int]]:

@@ -136,7 +136,6 @@ class OutboxFile:
 def _lock(path: Path) -> IO[bytes]:
     """A lock file of its own: closing any descriptor of the database itself would drop SQLite's locks."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.fdopen(os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600), "r+b")
     except OSError as error:
         raise Problem(

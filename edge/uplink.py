@@ -13,8 +13,8 @@ from contract.messages import OFFLINE, Birth, Receipt, State, decode_receipt, en
 from contract.problems import Problem
 from contract.topics import BatchId, Leaf, parse_batch, topic
 from edge.alarms import Alarms
-from edge.broker import Broker, explain, parse_broker, read_login, tls_context
-from edge.config import Site
+from edge.broker import TlsContext, explain, read_login, tls_context
+from edge.config import Broker, Site, parse_broker
 from edge.connection import Connection, Refused
 from edge.flow import BACKLOG_PER_S, HELD_AT_ONCE, LOOKAHEAD, Asks, Flow
 from edge.outbox import Outbox
@@ -52,11 +52,10 @@ class Uplink:
     def __init__(self, site: Site, gateway: Gateway, outbox: Outbox, flow: Flow, alarms: Alarms) -> None:
         """Raises Problem where the site's brokers, password or certificates cannot be used."""
         self._site, self._gateway, self._outbox, self._flow, self._alarms = site, gateway, outbox, flow, alarms
-        allow_plain = site.uplink.allow_plain
-        self._brokers = [parse_broker(url, allow_plain=allow_plain) for url in site.uplink.brokers]
+        self._brokers = [parse_broker(url) for url in site.uplink.brokers]
         self._login = read_login(site.uplink, site.gateway)
-        if any(broker.tls for broker in self._brokers):
-            tls_context(site.uplink)
+        for broker in self._brokers:
+            self._tls(broker)
         self._connection: Connection | None = None
         self._asks = Asks()
         self._receipts: deque[bytes] = deque(maxlen=RECEIPTS_QUEUED)
@@ -98,15 +97,14 @@ class Uplink:
     async def _attend(self, broker: Broker) -> None:
         """One connection from its beginning to its end; failures are logged once, until they change."""
         try:
-            tls = tls_context(self._site.uplink) if broker.tls else None
-            connection = Connection(self._login, (self._topic("state"), OFFLINE), tls)
+            connection = Connection(self._login, (self._topic("state"), OFFLINE), self._tls(broker))
             try:
                 await connection.open(broker, self._receive, self._wake.set)
-                log.info("broker-connected broker=%s", broker)
+                log.info("broker-connected broker=%s", _url(broker))
                 self._said.pop(broker, None)
                 await self._serve(connection)
                 if not self._leaving:
-                    log.warning("broker-lost broker=%s reason=%r", broker, connection.closed.result())
+                    log.warning("broker-lost broker=%s reason=%r", _url(broker), connection.closed.result())
             finally:
                 self._connection = None
                 self._flow.reset(time.monotonic())
@@ -114,10 +112,14 @@ class Uplink:
         except (OSError, Refused, Problem, ValueError) as error:
             self._say(broker, explain(error))
 
+    def _tls(self, broker: Broker) -> TlsContext | None:
+        # read again for each connection: certificates are renewed while the gateway runs
+        return tls_context(self._site.uplink) if broker.scheme == "mqtts" else None
+
     def _say(self, broker: Broker, text: str) -> None:
         if self._said.get(broker) != text:
             self._said[broker] = text
-            log.error("broker-refuses broker=%s %s", broker, text)
+            log.error("broker-refuses broker=%s %s", _url(broker), text)
 
     async def _serve(self, connection: Connection) -> None:
         connection.subscribe(self._topic("receipts"))
@@ -195,3 +197,7 @@ class Uplink:
 
     def _topic(self, leaf: Leaf, batch: BatchId | None = None) -> str:
         return topic(self._site.area, self._site.gateway, leaf, batch)
+
+
+def _url(broker: Broker) -> str:
+    return f"{broker.scheme}://{broker.host}:{broker.port}"

@@ -107,7 +107,7 @@ class Crashes(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="outbox-"))
-        self.path = self.folder / "0" / "outbox.db"
+        self.path = self.folder / "outbox.db"
         self.copies, self.tick_s, self.synced_bytes = 0, T, 0
         self.model: list[tuple[str, str]] = []
         self.since_sync: list[tuple[list[tuple[str, str]], int]] = []

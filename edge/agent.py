@@ -1,0 +1,228 @@
+"""The gateway's process: lines, outbox and uplink wired together, and watched over."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
+import signal
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from contract.messages import Birth, BirthMeter, Receipt, State
+from contract.quality import Quality
+from contract.reading import Reading
+from edge.alarms import Alarms
+from edge.clock import Clock
+from edge.config import LineConfig, Site
+from edge.flow import Flow
+from edge.line import Line
+from edge.models import load_model, quantities
+from edge.outbox import Outbox
+from edge.uplink import Uplink, jitter
+
+log = logging.getLogger(__name__)
+
+STATE_S = 60.0
+RESTART_S = 5.0
+SYNC_S = 5.0  # where the setting syncs every batch: the log still has to be moved into the file
+AGREES_S = 60.0
+DRAIN_LOOK_S = 0.1
+
+NOT_TRUSTED = "clock-not-trusted"
+HOLDOVER = "clock-holdover"
+BEHIND = "clock-behind-last-tick"
+LAST_RESET = "clock-last-tick-reset"
+
+
+class Agent:
+    """One gateway, all of it in one event loop; also what the uplink wants of one (`edge.uplink.Gateway`)."""
+
+    def __init__(self, site: Site) -> None:
+        """Raises Problem where the outbox, the uplink or a meter model cannot be used."""
+        self.site = site
+        self.alarms = Alarms()
+        self.clock = Clock(site.clock, mark=Path(f"{site.outbox.path}.clock"))
+        self.flow = Flow(jitter)
+        self.lines = [Line(line, site.tick_s, self.clock.now_s) for line in site.line]
+        self.outbox = Outbox(site.outbox, self.alarms, in_flight=self.flow.sent.keys())
+        try:
+            self.uplink = Uplink(site, self, self.outbox, self.flow, self.alarms)
+        except BaseException:
+            self.outbox.close()
+            raise
+        self._behind: set[str] = set()
+        self._said: list[str] = []
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Until `stop`, 0; then what was taken stays in the outbox, and the brokers are told that we go."""
+        works = [self._work_of(line) for line in self.lines]
+        works += [("uplink", self.uplink.run), ("watch", self._watch), ("sync", self._sync)]
+        tasks = [asyncio.create_task(_supervise(name, work), name=name) for name, work in works]
+        try:
+            await stop.wait()
+        finally:
+            await self.uplink.leave()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.outbox.close()
+        return 0
+
+    async def drain(self, stop: asyncio.Event) -> int:
+        """Read no line; send what waits, and return when all has its receipt: 0, or 1 where `stop` came before."""
+        task = asyncio.create_task(_supervise("uplink", self.uplink.run))
+        while self.outbox.waiting(1) and not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_LOOK_S):
+                    await stop.wait()
+        await self.uplink.leave()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        left = len(self.outbox.waiting(1))
+        self.outbox.close()
+        return left
+
+    def _work_of(self, line: Line) -> tuple[str, Callable[[], Awaitable[None]]]:
+        return f"line {line.config.name}", lambda: line.run(self.may_tick, self.take)
+
+    def may_tick(self, line: str, tick_s: int) -> bool:
+        """Whether the line may be read for this tick: the clock is trusted, and has passed the line's last tick."""
+        if self.clock.trust() == "none":
+            self.alarms.sound(NOT_TRUSTED, f"now_s={self.clock.now_s():.0f} action=check-the-time-servers")
+            return False
+        self.alarms.clear(NOT_TRUSTED)
+        last_s = self.outbox.last_s(line)
+        if tick_s <= last_s:
+            self._behind.add(line)
+            self.alarms.sound(BEHIND, f"line={line} tick_s={tick_s} last_s={last_s} action=check-the-clock")
+            return False
+        self._behind.discard(line)
+        if not self._behind:
+            self.alarms.clear(BEHIND)
+        return True
+
+    def take(self, line: str, tick_s: int, readings: list[Reading]) -> None:
+        """A tick's readings are there: into the outbox, and out."""
+        trust = self.clock.trust()
+        if trust == "none":
+            # stepped since the tick began, which was at a trusted time
+            trust = "holdover"
+        found = [_in_holdover(reading) for reading in readings] if trust == "holdover" else readings
+        self.uplink.offer(self.outbox.take(line, tick_s, found, self.clock.now_s(), trust))
+
+    def birth(self) -> Birth:
+        """What hangs on this gateway."""
+        return Birth(
+            gateway=self.site.gateway,
+            site=self.site.site,
+            time_s=int(self.clock.now_s()),
+            software=_version(),
+            tick_s=self.site.tick_s,
+            clock=self.clock.trust(),
+            meters=[meter for line in self.site.line for meter in _meters(line)],
+        )
+
+    def state(self) -> State:
+        """How this gateway is."""
+        waiting = self.outbox.summary()
+        return State(
+            status="online",
+            time_s=int(self.clock.now_s()),
+            clock=self.clock.trust(),
+            outbox_batches=waiting.batches,
+            outbox_bytes=waiting.bytes,
+            outbox_oldest_s=waiting.oldest_s,
+            readings_thinned=self.outbox.readings_thinned,
+            readings_dropped=self.outbox.readings_dropped,
+            held=self.outbox.held(),
+            lines={line.config.name: line.state() for line in self.lines},
+            warnings=self.alarms.codes(),
+        )
+
+    def receipt(self, receipt: Receipt) -> None:
+        """The way out of a clock that was wrong in the future: the cloud's time agrees with ours now."""
+        now_s = self.clock.now_s()
+        if self.outbox.lines_ahead(now_s) and abs(receipt.time_s - now_s) <= AGREES_S:
+            lines = self.outbox.reset_last(now_s)
+            self.alarms.sound(LAST_RESET, f"lines={','.join(lines)} now_s={now_s:.0f} cloud_s={receipt.time_s}")
+
+    async def _watch(self) -> None:
+        """Each second: has the clock been stepped, is there something new to say?"""
+        said_s = asked_s = float("-inf")
+        loop = asyncio.get_running_loop()
+        while True:
+            self.clock.step_s()
+            trust, now_s = self.clock.trust(), self.clock.now_s()
+            if trust == "holdover":
+                self.alarms.sound(HOLDOVER, "action=check-the-time-servers")
+            else:
+                self.alarms.clear(HOLDOVER)
+            if trust != "none" and self.outbox.lines_ahead(now_s) and loop.time() - asked_s >= STATE_S:
+                asked_s = loop.time()
+                # no tick is taken, so no receipt would come and tell the cloud's time
+                self.uplink.offer(self.outbox.take_nothing(int(now_s)))
+            codes = self.alarms.codes()
+            if set(codes) - set(self._said) or loop.time() - said_s >= STATE_S:
+                said_s, self._said = loop.time(), codes
+                self.uplink.publish_state()
+            await asyncio.sleep(1.0)
+
+    async def _sync(self) -> None:
+        """The outbox to disk, in a thread: a card may take its time, and the lines must not wait for it."""
+        while True:
+            await asyncio.sleep(self.site.outbox.sync_s or SYNC_S)
+            try:
+                await asyncio.to_thread(self.outbox.sync)
+            except (OSError, sqlite3.Error) as error:
+                self.outbox.failed(error)
+
+
+async def _supervise(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do the work, and again after a pause whenever it fails, so that one line's trouble is not another's."""
+    while True:
+        try:
+            await work()
+        except Exception as error:  # whatever a driver or a library raises, the gateway goes on
+            log.critical("task=%s error=%r restart_s=%s", name, error, RESTART_S)
+            log.debug("task=%s", name, exc_info=True)
+            await asyncio.sleep(RESTART_S)
+        else:
+            return
+
+
+def _in_holdover(reading: Reading) -> Reading:
+    return reading._replace(quality=Quality.CLOCK_HOLDOVER) if reading.quality is Quality.GOOD else reading
+
+
+def _meters(line: LineConfig) -> Sequence[BirthMeter]:
+    return [
+        BirthMeter(
+            meter.name, meter.model, meter.quantities or quantities(load_model(meter.model)), line.name, meter.unit
+        )
+        for meter in line.meter
+    ]
+
+
+def _version() -> str:
+    try:
+        return f"bitgoeul {importlib.metadata.version('bitgoeul')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "bitgoeul"
+
+
+def run(site: Site) -> int:
+    """Be the gateway until SIGTERM or SIGINT: 0. Raises Problem where the site cannot be served at all."""
+    return asyncio.run(_until_signal(site, Agent.run))
+
+
+def drain(site: Site) -> int:
+    """Send what the outbox still holds, reading nothing: 0 once all has its receipt, 1 at a signal before that."""
+    return asyncio.run(_until_signal(site, Agent.drain))
+
+
+async def _until_signal(site: Site, work: Callable[[Agent, asyncio.Event], Awaitable[int]]) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return await work(Agent(site), stop)
