@@ -78,8 +78,15 @@ def rtu_answer(heard: bytes, question: Question) -> Found | None:
 
 
 def rtu_begun(heard: bytes, question: Question) -> bool:
-    """Whether what was heard looks like an answer of that unit, be it whole or not."""
-    return bytes([question.unit, FUNCTIONS[question.table]]) in heard
+    """Whether an answer of that unit has begun that is not whole, or broken; whole ones to others are passed over."""
+    start = bytes([question.unit, FUNCTIONS[question.table]])
+    at = heard.find(start)
+    while at >= 0:
+        length = rtu_answer_bytes(heard[at + 2] // 2) if len(heard) > at + 2 else EXCEPTION_BYTES
+        if not _frame(heard[at:], start, length):
+            return True
+        at = heard.find(start, at + length)
+    return False
 
 
 def _frame(heard: bytes, start: bytes, length: int) -> bytes | None:
