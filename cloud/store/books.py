@@ -77,10 +77,9 @@ def write_books(connection: duckdb.DuckDBPyConnection, commit: Commit, share: tu
 def run(connection: duckdb.DuckDBPyConnection, statement: str, given: pa.Table, *parameters: object) -> None:
     """Run `statement`, for which the table is there under the name `given`."""
     connection.register("given", given)
-    try:
-        connection.execute(statement, list(parameters))
-    finally:
-        connection.unregister("given")
+    connection.execute(statement, list(parameters))
+    # after a failure the name stays until the next table takes it: an aborted transaction allows nothing more
+    connection.unregister("given")
 
 
 _FORGET_SPANS = "DELETE FROM spans t USING given WHERE t.gateway = given.gateway AND t.run = given.run"

@@ -2,14 +2,16 @@
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from cloud.store.duck import DuckStore
+from cloud.store.flight import AreaServer, FlightStore
 from cloud.store.influx import InfluxStore
 from cloud.store.influx_http import InfluxSettings
 from cloud.store.protocol import APPEND, LEDGER, QUARANTINE, ROWS, SPANS, Commit, Store
@@ -45,10 +47,36 @@ def _influxdb(folder: Path, request: pytest.FixtureRequest) -> Store:
     return InfluxStore(settings, DuckStore(folder / "area.duckdb"))
 
 
+class AskedByFlight(DuckStore):
+    """The default store as another process reads it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "area.duckdb")
+        self._door = AreaServer(folder / "socket", DuckRows(super().rows))
+        self._asking = FlightStore(folder / "socket")
+
+    def rows(self, *asked: Any, **named: Any) -> pa.Table:
+        return self._asking.rows(*asked, **named)
+
+    def close(self) -> None:
+        self._door.close()
+        super().close()
+
+
+class DuckRows(NamedTuple):
+    """What answers behind the door."""
+
+    rows: Callable[..., pa.Table]
+
+
+def _flight(folder: Path, _request: pytest.FixtureRequest) -> Store:
+    return AskedByFlight(folder)
+
+
 _numbers = itertools.count()
 
 
-@pytest.fixture(params=[_duckdb, _influxdb], ids=["duckdb", "influxdb"])
+@pytest.fixture(params=[_duckdb, _influxdb, _flight], ids=["duckdb", "influxdb", "flight"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     opened = request.param(tmp_path, request)
     yield opened
