@@ -78,7 +78,7 @@ def _field(folder: Path, store: str, chance: random.Random) -> Iterator[Field]:
     sites = stretch.load_sites(folder, SITES)
     with ExitStack() as stack:
         broker = stack.enter_context(mosquitto(folder / "broker", users=stretch.passwords(sites), persistence_s=1))
-        more = ["--store", store, "--gap-timeout", "5"]
+        more = ["--store", store, "--gap-timeout-s", "5"]
         influx = None
         if store == "influx":
             influx = stack.enter_context(influxdb(folder / "influx"))

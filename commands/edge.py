@@ -12,14 +12,21 @@ from edge.config import load_site
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Subcommands check, read and run, each with a site file."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="check|read|run")
+    """Subcommands check, read, run and drain, each with a site file."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="check|read|run|drain")
     check = actions.add_parser(
         "check", help=say("사이트 파일을 검사하고 읽기 계획을 보입니다", "check a site, show its reads")
     )
     read = actions.add_parser("read", help=say("계량기 하나를 지금 읽습니다", "read one meter now"))
     run_ = actions.add_parser("run", help=say("게이트웨이를 실행합니다", "run the gateway"))
-    for action in (check, read, run_):
+    drain = actions.add_parser(
+        "drain",
+        help=say(
+            "선로를 읽지 않고, 대기함에 남은 값을 다 보내고 끝냅니다",
+            "read no line; send what the outbox holds, then end",
+        ),
+    )
+    for action in (check, read, run_, drain):
         action.add_argument("site", type=Path, metavar="SITE", help=say("사이트 파일 (TOML)", "the site file (TOML)"))
     read.add_argument("meter", metavar="METER", help=say("계량기 이름", "the meter's name"))
     for action in (check, read):
@@ -27,7 +34,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when all is well; for `read`, when at least one value came."""
+    """0 when all is well: for `read`, when at least one value came; for `drain`, when nothing is left."""
     site = load_site(args.site)
     if args.action == "check":
         return edge_check.show(site, as_json=args.json)
@@ -36,4 +43,5 @@ def run(args: argparse.Namespace) -> int:
         return edge_read.show(site, args.meter, as_json=args.json)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # imported here, since neither check nor read needs the outbox and the uplink
-    return cast("int", importlib.import_module("edge.agent").run(site))
+    agent = importlib.import_module("edge.agent")
+    return cast("int", agent.drain(site) if args.action == "drain" else agent.run(site))
