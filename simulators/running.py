@@ -70,6 +70,9 @@ def run_site(site: SimSite, folder: Path, options: RunOptions | None = None) -> 
     (folder / "endpoints.json").unlink(missing_ok=True)  # of a run that was killed
     running = RunningSite(site, folder, _clock(folder / "clock.json", options.speed))
     meters = mount(site)
+    for meter in (meter for group in meters.values() for meter in group):
+        # a load's first total takes milliseconds, later ones microseconds: none is to be late for that
+        meter.source(meter.quantities[0], running.clock.now())
     with contextlib.ExitStack() as stack:
         for gateway in site.gateway:
             for spec in gateway.line:
