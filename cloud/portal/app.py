@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -79,9 +81,15 @@ def serve(settings: Settings) -> int:
     )
     host, port = listening.getsockname()[:2]
     _log.info("event=portal-listens address=http://%s:%d/", f"[{host}]" if ":" in host else host, port)
+    signal.signal(signal.SIGTERM, _end)
     with listening, contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(uvicorn.Server(config), listening, app))
     return 0
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    # uvicorn takes the signal, ends in good order, and then raises it once more
+    raise SystemExit(0)
 
 
 async def _serve(server: uvicorn.Server, listening: socket.socket, app: FastAPI) -> None:

@@ -1,12 +1,17 @@
 """What the portal's tests hand it: sites.csv files and live tables, as an area's process would make them."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 
+from cloud.ingest.gateways import GATEWAYS
 from cloud.ingest.live import LIVE
+from cloud.store.flight import AreaServer
+from cloud.store.protocol import ROWS
 
+Table = Callable[[], pa.Table]
 NOW_S = 1_795_400_000
 MIDNIGHT_S = 1_795_359_600  # 2026-11-23 00:00 in Seoul
 HEADER = "site,name_ko,name_en,kind,meter,utility,role,multiplier"
@@ -56,3 +61,27 @@ def write_sites(path: Path, *lines: str) -> Path:
     """A sites.csv; each line without its header."""
     path.write_text("\n".join([HEADER, *lines]) + "\n", "utf-8")
     return path
+
+
+class NoRows:
+    """The portal asks an area for its named tables only."""
+
+    def rows(self, *_: object) -> pa.Table:
+        """None."""
+        return ROWS.empty_table()
+
+
+def serve_area(socket: Path, live: Table, gateways: Table = GATEWAYS.empty_table) -> AreaServer:
+    """An area's process as the portal sees it: a real Flight server on a real socket."""
+    return AreaServer(socket, NoRows(), {"live": live, "gateways": gateways})
+
+
+def gateway(name: str, site: str, online: bool = True, **more: object) -> dict[str, object]:
+    """A row of the table "gateways"."""
+    row: dict[str, object] = {"gateway": name, "site": site, "online": online, "state_time_s": NOW_S}
+    return row | {"outbox_batches": 0, "warnings": [], "delay_s": 0.3} | more
+
+
+def gateway_table(*rows: dict[str, object]) -> pa.Table:
+    """The table "gateways" with these rows."""
+    return pa.Table.from_pylist(list(rows), schema=GATEWAYS)

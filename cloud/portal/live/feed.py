@@ -17,6 +17,7 @@ from cloud.portal.live.phase import Phase
 from cloud.portal.live.recent import STEP_S, Recent
 from cloud.portal.live.rules import Clock, Snapshot, Trails, snapshot
 from cloud.portal.live.sites import Roster
+from cloud.store.protocol import StoreUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -24,12 +25,8 @@ PATIENCE_S = 0.5  # a slow area may delay the others' frame by so much, once
 SILENT_AFTER_S = 3.0  # without an answer
 GATEWAYS_EVERY = 10  # questions for readings between two for the gateways' states
 
-# Asks an area's process for a table by its name; may block, and raises Unanswered.
+# Asks an area's process for a table by its name; may block, and raises StoreUnavailable.
 Ask = Callable[[str], pa.Table]
-
-
-class Unanswered(Exception):
-    """An area's process did not answer, or not with what was asked; it is asked again a second later."""
 
 
 @dataclass
@@ -52,7 +49,7 @@ class _Area:
             if self.asked % GATEWAYS_EVERY == 0:
                 self.gateways = gateways(self.ask("gateways"))
         except (KeyError, pa.ArrowException) as error:
-            raise Unanswered(f"a table of another shape: {error}") from error
+            raise StoreUnavailable(f"a table of another shape: {error}") from error
         self.asked += 1
         self.answered_s = time.time()
 
@@ -149,7 +146,7 @@ def _note_answer(area: _Area, now_s: float) -> None:
     """Take note of how the question went, and say so once in the log."""
     question = area.question
     if question is not None and question.done() and (error := question.exception()) is not None:
-        if not isinstance(error, Unanswered):
+        if not isinstance(error, StoreUnavailable):
             raise error
         if area.answering or area.answered_s is None:
             _log.warning("event=area-silent area=%s error=%r", area.name, str(error))

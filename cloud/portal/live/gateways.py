@@ -43,7 +43,7 @@ def gateways(table: pa.Table) -> list[Gateway]:
 def offline_sites(known: Sequence[Gateway]) -> frozenset[str]:
     """Sites whose gateways are all offline."""
     online = {gateway.site for gateway in known if gateway.online}
-    return frozenset(gateway.site for gateway in known) - online
+    return frozenset(gateway.site for gateway in known if gateway.site) - online
 
 
 def summary(known: Sequence[Gateway], say: Say) -> str:

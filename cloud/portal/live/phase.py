@@ -36,7 +36,7 @@ class Phase:
         return moment_s
 
     def learn(self, lag_s: float) -> None:
-        """`lag_s` is the mean time since reading at the last question, where it brought a new tick."""
+        """`lag_s` is how old nearly all readings were at the last question, where it brought a new tick."""
         known_s = self._lag_s.get(self._step)
         self._lag_s[self._step] = lag_s if known_s is None else known_s + 0.2 * (lag_s - known_s)
         settled = not self._scan and self._asked > RESCAN_AFTER

@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse, RedirectResponse
 
 from cloud.portal.house import House, Room
 from cloud.portal.live.api import LiveV1, document
-from cloud.portal.live.asking import ask
 from cloud.portal.live.feed import Feed
 from cloud.portal.live.frame import AreaStatus, Frame
 from cloud.portal.live.rules import NOW
@@ -20,6 +19,7 @@ from cloud.portal.live.sites import Roster, load_roster
 from cloud.portal.live.stream import EventStream
 from cloud.portal.live.view import CITY, UNITS
 from cloud.portal.texts import LANGUAGES, Language, path_in
+from cloud.store.flight import fetch_table
 
 Seen = Annotated[str, Header(alias="if-none-match", include_in_schema=False)]
 Make = Callable[[Frame], bytes]
@@ -29,7 +29,7 @@ def room(house: House) -> Room:
     """Build the room. Raises Problem where sites.csv cannot be read."""
     settings = house.settings
     roster = load_roster(settings.sites_csv)
-    asks = {area.name: partial(ask, area.socket) for area in settings.areas}
+    asks = {area.name: partial(fetch_table, area.socket) for area in settings.areas}
     feed = Feed(roster, asks, settings.stale_after_s)
     router = APIRouter()
     _add_pages(router, house, roster, feed)

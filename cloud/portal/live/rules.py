@@ -61,7 +61,8 @@ class Clock:
 class Tick:
     """The newest tick: how many series are in it, and the first and last moment of reading, epoch milliseconds.
 
-    `lag_s` is the mean time since reading of these and of those that are at most some seconds behind.
+    `lag_s` is the time since reading that 95 of 100 series do not exceed, among these and those that are at most
+    some seconds behind.
     """
 
     time_s: int
@@ -204,5 +205,5 @@ def _newest(live: pa.Table, clock: Clock) -> Tick | None:
     recent = there & (time_s > newest - _RECENT_S)
     moments_ms = time_s[recent] * 1000 + live["at_ms"].cast(pa.int64()).fill_null(0).to_numpy()[recent]
     of_tick = moments_ms[time_s[recent] == newest]
-    lag_s = clock.now_s - float(moments_ms.mean()) / 1000
+    lag_s = clock.now_s - float(np.quantile(moments_ms, 0.05)) / 1000
     return Tick(newest, len(of_tick), int(of_tick.min()), int(of_tick.max()), lag_s)

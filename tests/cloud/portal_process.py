@@ -1,0 +1,56 @@
+"""The portal as its own process, started as an operator would, for tests that ask it over real sockets."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+ROOT = Path(__file__).parents[2]
+STARTS_WITHIN_S = 30
+
+
+class Portal:
+    """A context manager; `url` has no slash at its end. `log` collects what the process said when it has ended."""
+
+    def __init__(self, sites: Path, *areas: str, options: tuple[str, ...] = ()) -> None:
+        arguments = ["cloud", "portal", "--sites", str(sites), "--port", "0", *options]
+        for area in areas:
+            arguments += ["--area", area]
+        self.log = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "commands", *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "BITGOEUL_LANG": "en"},
+        )
+        self.url = self._address()
+        self.port = int(self.url.rpartition(":")[2])
+
+    def _address(self) -> str:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.log += line
+            if found := re.search(r"event=portal-listens address=(\S+)/", line):
+                return found[1]
+        self.process.communicate(timeout=STARTS_WITHIN_S)
+        raise AssertionError(f"the portal did not start: {self.log}")
+
+    def stop(self) -> int:
+        """Ask it to end; its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        _, rest = self.process.communicate(timeout=STARTS_WITHIN_S)
+        self.log += rest
+        return self.process.returncode
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.stop()

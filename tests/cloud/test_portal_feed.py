@@ -1,0 +1,152 @@
+"""One question a second, whatever the listeners and the areas do."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from cloud.portal.live.feed import Feed
+from cloud.portal.live.frame import Frame
+from cloud.portal.live.sites import Roster, load_roster
+from cloud.store.flight import fetch_table
+from cloud.store.protocol import StoreUnavailable
+from tests.cloud.portal_area import Series, gateway, gateway_table, live_table, serve_area, write_sites
+
+
+class City:
+    """One meter that shows the second; counts the questions. `slow_s` delays each answer, `fails` refuses it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.slow_s = 0.0
+        self.broken = False
+
+    def live(self) -> pa.Table:
+        second = int(time.time())
+        return live_table(Series("m1", "water_flow_m3_per_h", float(second % 1000), time_s=second, at_ms=0))
+
+    def __call__(self, name: str) -> pa.Table:
+        self.asked.append(name)
+        time.sleep(self.slow_s)
+        if self.broken:
+            raise StoreUnavailable("nobody there")
+        return self.live() if name == "live" else gateway_table(gateway("g1", "a"))
+
+
+@pytest.fixture
+def roster(tmp_path: Path) -> Roster:
+    return load_roster(
+        write_sites(tmp_path / "sites.csv", "a,가,A,other,m1,water,main,1", "b,나,B,other,m2,gas,main,1")
+    )
+
+
+@asynccontextmanager
+async def running(feed: Feed) -> AsyncIterator[Feed]:
+    task = asyncio.ensure_future(feed.run())
+    try:
+        yield feed
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        feed.close()
+
+
+async def until(feed: Feed, state: str, within_s: float = 5) -> Frame:
+    async with asyncio.timeout(within_s):
+        frame = feed.frame
+        while frame.views["ko"].status.state != state:
+            frame = await feed.after(frame.n)
+    return frame
+
+
+def test_many_who_wait_make_one_question_a_second(roster: Roster) -> None:
+    city = City()
+
+    async def watch() -> float:
+        async with running(Feed(roster, {"main": city}, 30)) as feed:
+            started = time.monotonic()
+            frame = feed.frame
+            for _ in range(4):
+                first, *others = await asyncio.gather(*(feed.after(frame.n) for _ in range(500)))
+                assert all(other is first for other in others)
+                frame = first
+            assert frame.views["ko"].cells["a/water"].now.isascii()
+            assert frame.views["en"].gateways == "Gateways online: 1 of 1"
+            return time.monotonic() - started
+
+    spent_s = asyncio.run(watch())
+    assert 3 <= city.asked.count("live") <= spent_s + 1.5
+    assert city.asked.count("gateways") == 1
+
+
+def test_an_area_that_is_silent_is_said_to_be_and_found_again(roster: Roster) -> None:
+    city = City()
+
+    async def watch() -> None:
+        city.broken = True
+        async with running(Feed(roster, {"main": city}, 30)) as feed:
+            first = await feed.after(1)
+            assert first.views["ko"].status.state == "none"
+            assert "main" in first.views["ko"].status.text
+            city.broken = False
+            live = await until(feed, "live")
+            value = live.snapshot.city["water_flow_m3_per_h"].value
+            city.broken = True
+            late = await until(feed, "late", 8)
+            assert late.snapshot.city["water_flow_m3_per_h"].value is not None
+            assert not late.areas[0].answering
+            assert "초 전 자료입니다" in late.views["ko"].status.text
+            city.broken = False
+            again = await until(feed, "live")
+            assert again.snapshot.city["water_flow_m3_per_h"].value != value
+
+    asyncio.run(watch())
+
+
+def test_an_area_that_hangs_holds_up_no_other(roster: Roster) -> None:
+    quick, hanging = City(), City()
+    hanging.slow_s = 3
+
+    async def watch() -> list[float]:
+        async with running(Feed(roster, {"quick": quick, "hanging": hanging}, 30)) as feed:
+            frame, came = feed.frame, []
+            for _ in range(4):
+                frame = await feed.after(frame.n)
+                came.append(time.monotonic())
+            assert frame.snapshot.city["water_flow_m3_per_h"].value is not None
+            assert "hanging" in frame.views["en"].status.text
+            return came
+
+    came = asyncio.run(watch())
+    assert came[-1] - came[0] < 5.5
+    assert hanging.asked.count("live") <= 2
+
+
+def test_an_area_that_answers_nonsense_is_no_answer(roster: Roster) -> None:
+    async def watch() -> None:
+        async with running(Feed(roster, {"main": lambda _: pa.table({"meter": ["x"]})}, 30)) as feed:
+            frame = await feed.after(1)
+            frame = await feed.after(frame.n)
+            assert not frame.areas[0].answering
+
+    asyncio.run(watch())
+
+
+def test_the_question_goes_over_a_real_socket_and_survives_a_restart(roster: Roster, tmp_path: Path) -> None:
+    city, socket = City(), tmp_path / "main.sock"
+
+    async def watch() -> None:
+        async with running(Feed(roster, {"main": lambda name: fetch_table(socket, name)}, 30)) as feed:
+            assert (await feed.after(1)).views["ko"].status.state == "none"
+            with serve_area(socket, city.live):
+                await until(feed, "live")
+            await until(feed, "late", 8)
+            with serve_area(socket, city.live):
+                await until(feed, "live")
+
+    asyncio.run(watch())
