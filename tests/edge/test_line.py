@@ -294,13 +294,20 @@ def test_a_technician_reads_between_the_ticks() -> None:
 
 def test_a_dead_unit_behind_a_gateway_leaves_the_others_readable() -> None:
     line = sim(SDM, SDM, SDM)
-    line.meters["m-1"].device.dead = True
-    with TcpServer(line, gateway_timeout_s=0.15) as server:
-        run = Run(config(line, host="127.0.0.1", tcp_port=server.port, timeout_s=0.3))
-        run.during(lambda: run.until(3))
-    for readings in run.ticks.values():
+
+    async def act() -> None:
+        await run.until(1)
+        line.meters["m-1"].device.dead = True
+        await run.until(3)
+
+    with TcpServer(line, gateway_timeout_s=0.25) as server:
+        run = Run(config(line, host="127.0.0.1", tcp_port=server.port, timeout_s=0.4))
+        run.during(act)
+    for readings in list(run.ticks.values())[1:]:
         assert of(readings, "m-1") <= {Quality.NO_ANSWER, Quality.BACKED_OFF}
         assert of(readings, "m-2") == of(readings, "m-3") == {Quality.GOOD}
+        # it was waited for while the gateway still waited for the other, and needed no second question
+        assert all(reading.at_ms < 400 for reading in readings if reading.meter == "m-2")
 
 
 def test_a_silent_unit_that_the_gateway_reports_is_no_answer() -> None:
