@@ -7,6 +7,7 @@ and when again, is decided by `edge.flow` alone.
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -91,6 +92,9 @@ class Connection:
         found = client.socket()
         if found is None:
             raise Refused(self._said or "connection lost")
+        if isinstance(found, socket.socket):
+            # else a tick waits 40 ms for the acknowledgement of what went before
+            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.on_socket_close = self._closing
         client.on_socket_register_write = lambda _client, _data, sock: loop.add_writer(sock, client.loop_write)
         client.on_socket_unregister_write = self._written

@@ -21,7 +21,7 @@ from edge.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
-RECONNECT_S = 2.0
+RECONNECT_S = 1.0
 RECONNECT_CAP_S = 60.0
 STEADY_S = 30.0  # a connection that lasted so long was not refused a moment after its acceptance
 RECEIPTS_QUEUED = 256
@@ -53,7 +53,7 @@ class Uplink:
         """Raises Problem where the site's brokers, password or certificates cannot be used."""
         self._site, self._gateway, self._outbox, self._flow, self._alarms = site, gateway, outbox, flow, alarms
         self._brokers = [parse_broker(url) for url in site.uplink.brokers]
-        self._login = read_login(site.uplink, site.gateway)
+        read_login(site.uplink, site.gateway)
         for broker in self._brokers:
             self._tls(broker)
         self._connection: Connection | None = None
@@ -97,7 +97,9 @@ class Uplink:
     async def _attend(self, broker: Broker) -> None:
         """One connection from its beginning to its end; failures are logged once, until they change."""
         try:
-            connection = Connection(self._login, (self._topic("state"), OFFLINE), self._tls(broker))
+            # read anew each time: passwords and certificates are renewed while the gateway runs
+            login = read_login(self._site.uplink, self._site.gateway)
+            connection = Connection(login, (self._topic("state"), OFFLINE), self._tls(broker))
             try:
                 await connection.open(broker, self._receive, self._wake.set)
                 log.info("broker-connected broker=%s", _url(broker))
@@ -113,7 +115,6 @@ class Uplink:
             self._say(broker, explain(error))
 
     def _tls(self, broker: Broker) -> TlsContext | None:
-        # read again for each connection: certificates are renewed while the gateway runs
         return tls_context(self._site.uplink) if broker.scheme == "mqtts" else None
 
     def _say(self, broker: Broker, text: str) -> None:
