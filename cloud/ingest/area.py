@@ -3,8 +3,11 @@
 import gc
 import logging
 import signal
+import threading
 import time
 from types import FrameType
+
+import pyarrow as pa
 
 from cloud.ingest.committer import Committer
 from cloud.ingest.gaps import Gaps
@@ -15,9 +18,11 @@ from cloud.ingest.ledger import Ledger
 from cloud.ingest.link import Link
 from cloud.ingest.live import Live
 from cloud.ingest.metrics import Metrics, serve
+from cloud.ingest.replay import replay
 from cloud.ingest.settings import AreaSettings, influx_settings, link_settings
 from cloud.ingest.worker import Worker
 from cloud.store.duck import DuckStore
+from cloud.store.flight import AreaServer, Tables
 from cloud.store.influx import InfluxStore
 from cloud.store.protocol import Store, StoreUnavailable
 from contract.problems import Problem
@@ -47,6 +52,7 @@ class Area:
         self.housekeeping = Housekeeping(self.known, self.live, store)
         self._http = serve(self.metrics, self.health, settings.metrics_port)
         self.metrics_port = self._http.server_port
+        self._door = AreaServer(settings.socket, store, self._tables(store))
 
     def run(self) -> None:
         """Until `stop`. Raises what the store raised when it was no passing state."""
@@ -55,6 +61,7 @@ class Area:
         finally:
             self._http.shutdown()
             self._http.server_close()
+            self._door.close()
             self.housekeeping.stop(LAST_LOOK_S)
 
     def stop(self) -> None:
@@ -67,6 +74,23 @@ class Area:
         problems += [] if self.committer.available else ["store unavailable"]
         problems += ["ingest stands still"] if time.monotonic() - self.worker.turned_s > STUCK_S else []
         return problems
+
+    def _tables(self, store: Store) -> Tables:
+        """What other processes may fetch by name. Fetching "replay" tries quarantine again, whole."""
+        replaying = threading.Lock()
+
+        def replay_alone() -> pa.Table:
+            # two at once would store the same rows twice
+            with replaying:
+                return replay(store, self.live, self.known.known, self.settings.keep_days)
+
+        return {
+            "live": lambda: self.live.table(time.time()),
+            "gateways": lambda: self.gateways.table(self.known.known.gateways),
+            "quarantine": store.quarantined,
+            "quarantine-counts": store.quarantine_counts,
+            "replay": replay_alone,
+        }
 
 
 def run(settings: AreaSettings) -> None:

@@ -17,7 +17,7 @@ from contract.problems import Problem
 
 LOG = logging.getLogger(__name__)
 
-LOOK_S = 1.0
+LOOK_S = 0.5
 RETRY_S = 5.0
 
 
