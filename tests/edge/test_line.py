@@ -300,7 +300,7 @@ def test_a_dead_unit_behind_a_gateway_leaves_the_others_readable() -> None:
         line.meters["m-1"].device.dead = True
         await run.until(3)
 
-    with TcpServer(line, gateway_timeout_s=0.25) as server:
+    with TcpServer(line, answers_for_silent=True, gateway_timeout_s=0.25) as server:
         run = Run(config(line, host="127.0.0.1", tcp_port=server.port, timeout_s=0.4))
         run.during(act)
     for readings in list(run.ticks.values())[1:]:
