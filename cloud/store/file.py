@@ -51,7 +51,8 @@ class AreaFile:
         self._broken = False
         self._doubtful: tuple[object, int] | None = None
         self._stored: object = None
-        self._wal_inode = 0
+        self._log = Path(f"{path}.wal")
+        self._named = False  # whether the names of the file and its log are on disk
         self._open()
 
     def write(self, token: object, work: Work) -> None:
@@ -89,6 +90,8 @@ class AreaFile:
 
     def _transact(self, token: object, work: Work) -> None:
         number = 0
+        # DuckDB removes its log at a checkpoint and makes a new one, and does not sync the folder
+        self._named = self._named and self._log.exists()
         try:
             self._writer.begin()
             ((number,),) = self._writer.execute("UPDATE area SET commits = commits + 1 RETURNING commits").fetchall()
@@ -100,7 +103,8 @@ class AreaFile:
             if isinstance(error, duckdb.FatalException):
                 self._broken, self._doubtful = True, (token, number)
             raise
-        self._sync_directory()
+        if not self._named:
+            self._sync_folder()
 
     def _reopen(self) -> None:
         """After a fatal error DuckDB refuses everything, and only the file can tell whether it has the commit."""
@@ -118,19 +122,13 @@ class AreaFile:
             self._writer = _connect(self.path)
             self._reader = self._writer.cursor()
 
-    def _sync_directory(self) -> None:
-        """DuckDB removes its log at a checkpoint and makes a new one, whose name must be on disk as well."""
+    def _sync_folder(self) -> None:
+        folder = os.open(self.path.parent, os.O_RDONLY)
         try:
-            inode = Path(f"{self.path}.wal").stat().st_ino
-        except FileNotFoundError:
-            return
-        if inode != self._wal_inode:
-            directory = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
-            self._wal_inode = inode
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        self._named = True
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
