@@ -156,17 +156,17 @@ def test_the_gap_is_that_of_the_standard() -> None:
 
 
 def test_a_request_within_the_gap_is_heard_by_nobody() -> None:
-    wire = Wire(1200, turnaround_s=0.005)  # a gap of 29 ms
+    wire = Wire(600, turnaround_s=0.005)  # a gap of 58 ms
     with bus_of(1, wire) as (_, master, _line):
         master.send(request(1))
         data, at_s = master.hear(1.0)
         assert power_of(data) == 1.0
-        time.sleep(max(at_s + 0.030 - time.monotonic(), 0))
+        time.sleep(max(at_s + 0.060 - time.monotonic(), 0))
         master.send(request(1))
         assert len(master.hear(1.0)[0]) == 9
-        # `hear` has waited 20 ms: 9 ms of the gap are left
+        # `hear` has waited 20 ms: 38 ms of the gap are left
         master.send(request(1))
-        assert master.hear(0.4)[0] == b""
+        assert master.hear(0.6)[0] == b""
 
 
 def test_a_request_into_an_answer_garbles_both(tmp_path: Path) -> None:
@@ -188,12 +188,12 @@ def test_a_request_into_an_answer_garbles_both(tmp_path: Path) -> None:
 
 def test_a_late_answer_comes_after_its_question_was_given_up() -> None:
     with bus_of(2) as (_, master, line):
-        line.meters["m-1"].device.slow_s = 0.15
+        line.meters["m-1"].device.slow_s = 0.6
         master.send(request(1))
         assert master.hear(0.1)[0] == b""
         master.send(request(2))
-        assert power_of(master.hear(0.03)[0]) == 2.0
-        late, _ = master.hear(0.3)
+        assert power_of(master.hear(0.3)[0]) == 2.0
+        late, _ = master.hear(1.5)
         assert late[0] == 1
         assert power_of(late) == 1.0
 

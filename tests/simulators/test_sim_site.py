@@ -19,7 +19,7 @@ from simulators.gateway_files import GatewaySettings, gateway_site, write_gatewa
 from simulators.mounting import loads_of, mount
 from simulators.running import RunningSite, RunOptions, read_endpoints, run_site
 from simulators.served import read_log
-from simulators.shapes import EPOCH_S
+from simulators.shapes import EPOCH_S, Series, seed_of
 from simulators.site import load_sim_site, places, quantities, shipped, write_cloud_files
 
 DEMO = ["hanam", "pyeongdong", "suwan", "cheomdan"]
@@ -143,6 +143,21 @@ def test_a_main_meter_sees_all_that_hangs_behind_it(name: str) -> None:
             assert min(load.rate(moment) for moment in moments) >= 0
 
 
+def test_a_main_meter_sees_its_own_load_and_its_sub_meters_less_the_arrays_behind_it() -> None:
+    placed = places(load_sim_site("suwan"))
+    loads = loads_of(placed)
+    own = Series("apartment", "electricity", 45.0, seed_of("suwan-e-main-01"))
+    moment = EPOCH_S + 150 * 86400 + 13 * 3600.0
+    buildings = sum(loads[f"suwan-e-building-{n:02d}"].rate(moment) for n in range(1, 9))
+    arrays = sum(loads[f"suwan-pv-{n:02d}"].rate(moment) for n in range(1, 4))
+    assert arrays > 5
+    assert loads["suwan-e-main-01"].rate(moment) == pytest.approx(own.rate(moment) + buildings - arrays)
+    # sixteen homes are dealt out to eight buildings
+    alone = Series("apartment", "electricity", 24.0, seed_of("suwan-e-building-03"))
+    homes = loads["suwan-e-home-03"].total(moment) + loads["suwan-e-home-11"].total(moment)
+    assert loads["suwan-e-building-03"].total(moment) == pytest.approx(alone.total(moment) + homes)
+
+
 @pytest.mark.parametrize("name", shipped())
 def test_no_register_is_too_small_for_its_load(name: str) -> None:
     chance = random.Random(1)
@@ -175,7 +190,7 @@ def one_round(running: RunningSite) -> dict[str, tuple[float, list[Reading]]]:
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_the_gateway_reads_each_line_within_half_a_second_and_what_was_served(name: str, tmp_path: Path) -> None:
+def test_the_gateway_reads_each_line_within_a_second_and_what_was_served(name: str, tmp_path: Path) -> None:
     with run_site(load_sim_site(name), tmp_path) as running:
         assert read_endpoints(tmp_path) == running.endpoints
         found = one_round(running)
@@ -183,7 +198,7 @@ def test_the_gateway_reads_each_line_within_half_a_second_and_what_was_served(na
     assert read_endpoints(tmp_path) is None
     assert sorted((one.meter, one.quantity) for _, readings in found.values() for one in readings) == sorted(expected)
     for line, (taken_s, readings) in found.items():
-        assert taken_s < 0.5, f"{line} takes {taken_s:.2f} s"
+        assert taken_s < 1.0, f"{line} takes {taken_s:.2f} s"
         served: dict[tuple[str, str], float | None] = {}
         for entry in read_log(tmp_path / "served" / f"{line}.jsonl"):
             for meter, values in entry.values.items():
@@ -212,9 +227,9 @@ def test_time_that_runs_faster_goes_on_where_it_was(tmp_path: Path) -> None:
         start_s = running.clock.now()
         time.sleep(0.2)
         first_s = running.clock.now()
-        assert 600 < first_s - start_s < 3600
+        assert 700 < first_s - start_s < 36000
     with run_site(site, tmp_path, RunOptions(speed=10)) as running:
-        assert first_s <= running.clock.now() < first_s + 7200
+        assert first_s <= running.clock.now() < first_s + 36000
     (tmp_path / "clock.json").write_text("{", "utf-8")
     with pytest.raises(Problem, match=r"clock\.json: .*; delete it"), run_site(site, tmp_path):
         pass

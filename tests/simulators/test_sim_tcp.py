@@ -27,9 +27,9 @@ def line_of(units: int) -> Line:
     return Line("line-1", [SimMeter(f"m-{n}", MODEL, n, lambda _q, _t, n=n: float(n)) for n in range(1, units + 1)])
 
 
-def client_of(server: TcpServer) -> ModbusTcpClient:
+def client_of(server: TcpServer, timeout_s: float = 2.0) -> ModbusTcpClient:
     framer = FramerType.SOCKET if server.framing == "tcp" else FramerType.RTU
-    client = ModbusTcpClient("127.0.0.1", port=server.port, timeout=0.2, retries=0, framer=framer)
+    client = ModbusTcpClient("127.0.0.1", port=server.port, timeout=timeout_s, retries=0, framer=framer)
     assert client.connect()  # type: ignore[no-untyped-call]  # pymodbus
     return client
 
@@ -51,14 +51,13 @@ def test_several_units_answer_behind_one_address(framing: Framing) -> None:
     with TcpServer(line_of(3), framing) as server:
         client = client_of(server)
         assert [power_kw(client, unit) for unit in (1, 2, 3, 1)] == [1.0, 2.0, 3.0, 1.0]
+        client.close()  # type: ignore[no-untyped-call]  # pymodbus
+        client = client_of(server, 0.15)
         assert power_kw(client, 9) is None
         client.close()  # type: ignore[no-untyped-call]  # pymodbus
-        client = client_of(server)
-        assert power_kw(client, 2) == 2.0
-        client.close()  # type: ignore[no-untyped-call]  # pymodbus
 
 
-def exchange(server: TcpServer, request: bytes, timeout_s: float = 0.2) -> bytes:
+def exchange(server: TcpServer, request: bytes, timeout_s: float = 2.0) -> bytes:
     """What comes back within the time."""
     with socket.create_connection((server.host, server.port), timeout=timeout_s) as raw:
         raw.sendall(request)
@@ -76,14 +75,14 @@ def test_an_answer_is_byte_for_byte_the_standards() -> None:
 def test_a_silent_unit_is_silent_or_told_of() -> None:
     request = frames.to_tcp(1, 9, bytes.fromhex("0400340002"))
     with TcpServer(line_of(1)) as server:
-        assert exchange(server, request) == b""
+        assert exchange(server, request, 0.15) == b""
     with TcpServer(line_of(1), answers_for_silent=True) as server:
         assert exchange(server, request) == frames.to_tcp(1, 9, bytes([0x84, frames.TARGET_SILENT]))
         server.line.meters["m-1"].device.dead = True
         request = frames.to_tcp(2, 1, bytes.fromhex("0400340002"))
         assert exchange(server, request)[-2:] == bytes([0x84, frames.TARGET_SILENT])
         server.line.cut = True
-        assert exchange(server, request) == b""
+        assert exchange(server, request, 0.15) == b""
 
 
 @pytest.mark.parametrize("framing", ["tcp", "rtu"])
@@ -91,7 +90,7 @@ def test_a_garbled_answer_is_never_taken_for_a_value(framing: Framing) -> None:
     with TcpServer(line_of(1), framing) as server:
         server.line.meters["m-1"].device.garble_ratio = 1.0
         for _ in range(8):
-            client = client_of(server)
+            client = client_of(server, 0.1)
             assert power_kw(client, 1) is None
             client.close()  # type: ignore[no-untyped-call]  # pymodbus
 
@@ -118,8 +117,8 @@ def test_a_slow_unit_answers_late_and_in_order() -> None:
     with TcpServer(line_of(2), turnaround_s=0.02) as server:
         server.line.meters["m-1"].device.slow_s = 0.1
         start_s = time.monotonic()
-        assert exchange(server, frames.to_tcp(7, 1, bytes.fromhex("0400340002")), 1.0)[:2] == b"\0\7"
-        assert 0.12 <= time.monotonic() - start_s < 0.4
+        assert exchange(server, frames.to_tcp(7, 1, bytes.fromhex("0400340002")))[:2] == b"\0\7"
+        assert 0.12 <= time.monotonic() - start_s < 1.5
 
 
 def test_clients_do_not_wait_for_each_other() -> None:

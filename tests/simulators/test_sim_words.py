@@ -85,7 +85,7 @@ def test_the_gateway_reads_what_the_simulator_means(name: str, data: st.DataObje
     assert served.value is not None
     assert math.isclose(decoded, served.value, rel_tol=1e-15, abs_tol=1e-12)
     # and what is meant is what was there, but for the register's resolution
-    resolution = 1e-9 + abs(value) * 1e-7 if register.type.startswith("float") else register.scale
+    resolution = 1e-9 + abs(value) * 2**-23 if register.type.startswith("float") else register.scale
     assert abs(served.value - value) <= resolution * 1.001
 
 
