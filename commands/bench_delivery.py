@@ -101,7 +101,7 @@ def _field(folder: Path, store: str, chance: random.Random) -> Iterator[Field]:
         area.start()
         for child in gateways.values():
             child.start()
-        wait_until(stretch.area_socket(sites).exists, "area", [area, meters, *gateways.values()])
+        wait_until(stretch.area_file(sites).exists, "area", [area, meters, *gateways.values()])
         time.sleep(STARTING_S)
         yield under_fire
 
@@ -255,7 +255,7 @@ def _judge(under_fire: Field, began_s: float, ended_s: float) -> tuple[dict[str,
         "gateways": [
             {
                 "name": name,
-                "meters": sites.meters(name),
+                "meters": sites.ticks_s(name, TICK_S),
                 "outbox": str(sites.outbox(name)),
                 "destroyed": list(map(str, under_fire.destroyed[name])),
                 "from_s": began_s,

@@ -163,16 +163,16 @@ def _portal(sites: stretch.Sites, port: int) -> Child:
 
 
 def _say_ready(city: City) -> None:
-    port, gateways, meters = city.listener.port, len(city.gateways), len(city.stretch.meters())
+    port, gateways, meters = city.listener.port, len(city.gateways), len(city.stretch.meters)
     _progress(
         say(
             f"\n  빛고을이 {city.ready_s:.0f}초 만에 켜졌습니다: http://127.0.0.1:{port}/ (English: /en)\n"
             f"  게이트웨이 {gateways}대가 계량기 {meters}대를 1초마다 읽습니다. 끝내려면 Ctrl-C를 누르십시오.\n"
-            f"  고장을 내 보려면: ./bitgoeul simulate fault dead {city.stretch.meters()[0]}"
+            f"  고장을 내 보려면: ./bitgoeul simulate fault dead {city.stretch.meters[0]}"
             f" --data {city.stretch.simulation}\n",
             f"\n  Bitgoeul is up after {city.ready_s:.0f} s: http://127.0.0.1:{port}/en (한국어: /)\n"
             f"  {gateways} gateways read {meters} meters each second. Ctrl-C ends it.\n"
-            f"  To try a fault: ./bitgoeul simulate fault dead {city.stretch.meters()[0]}"
+            f"  To try a fault: ./bitgoeul simulate fault dead {city.stretch.meters[0]}"
             f" --data {city.stretch.simulation}\n",
         )
     )

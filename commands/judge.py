@@ -8,7 +8,7 @@ and what the store has. The last line is one JSON object; the exit status is 0 w
 changed, invented, or missed without a reason. PLAN.json:
 
     {"tick_s": 1, "store": {"duckdb": FILE} or {"influx": URL, "database": NAME}, "served": [FILE, …],
-     "gateways": [{"name": …, "meters": […], "outbox": FILE, "destroyed": [FILE, …],
+     "gateways": [{"name": …, "meters": {NAME: TICK_S, …}, "outbox": FILE, "destroyed": [FILE, …],
                    "from_s": …, "to_s": …, "down": [[FROM_S, TO_S], …]}]}
 
 `destroyed` are copies of outboxes that were wiped or replaced: what waited in them for a receipt is no loss of
@@ -142,7 +142,7 @@ def missed_ticks(gateway: dict[str, Any], tick_s: int, found: dict[str, set[int]
     missed = unexplained = 0
     first = -(-gateway["from_s"] // tick_s) * tick_s
     for tick in range(int(first), int(gateway["to_s"]), tick_s):
-        if all(tick in found.get(meter, ()) for meter in gateway["meters"]):
+        if all(tick % own_s or tick in found.get(meter, ()) for meter, own_s in gateway["meters"].items()):
             continue
         missed += 1
         down = any(start - tick_s <= tick <= end for start, end in gateway["down"])

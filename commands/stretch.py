@@ -29,10 +29,15 @@ class Sites:
         """Names of all gateways."""
         return [gateway.name for site in self.sites for gateway in site.gateway]
 
-    def meters(self, gateway: str | None = None) -> list[str]:
-        """Names of all meters, or of one gateway's."""
-        found = [place for site in self.sites for place in places(site)]
-        return [place.name for place in found if gateway in (None, place.gateway)]
+    @property
+    def meters(self) -> list[str]:
+        """Names of all meters."""
+        return [place.name for site in self.sites for place in places(site)]
+
+    def ticks_s(self, gateway: str, tick_s: int) -> dict[str, int]:
+        """How often each meter of a gateway is read: with the gateway's tick, or rarer where its model says so."""
+        found = [place for site in self.sites for place in places(site) if place.gateway == gateway]
+        return {place.name: max(tick_s, place.model.interval_s) for place in found}
 
     @property
     def simulation(self) -> Path:
