@@ -1,0 +1,139 @@
+"""The judge convicts: each crime alone, on real outbox and area files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from cloud.store.duck import DuckStore
+from cloud.store.protocol import APPEND, Commit
+from contract.reading import Reading
+from edge.alarms import Alarms
+from edge.config import OutboxConfig
+from edge.outbox import Outbox
+
+ROOT = Path(__file__).parent.parent.parent
+START_S = 1_795_392_000
+TICKS = range(START_S, START_S + 5)
+QUANTITY = "water_volume_m3"
+METER = "site-w-01"
+
+
+def _value(tick_s: int) -> float:
+    return (tick_s - START_S) * 1.25
+
+
+def _reading(tick_s: int) -> Reading:
+    return Reading(METER, QUANTITY, tick_s, _value(tick_s), at_ms=100)
+
+
+def _outbox(path: Path, ticks: range) -> None:
+    outbox = Outbox(OutboxConfig(path=str(path)), Alarms())
+    for tick_s in ticks:
+        assert outbox.take("line", tick_s, [_reading(tick_s)], tick_s + 0.2, "system")
+    outbox.close()
+
+
+def _store(path: Path, rows: list[tuple[int, float]]) -> None:
+    store = DuckStore(path)
+    (series,) = store.series([METER], [QUANTITY])
+    table = pa.table(
+        {
+            "series": [int(series)] * len(rows),
+            "time_s": [time_s for time_s, _ in rows],
+            "value": [value for _, value in rows],
+            "quality": [0] * len(rows),
+            "at_ms": [100] * len(rows),
+        },
+        APPEND,
+    )
+    store.commit(Commit(table))
+    store.close()
+
+
+def _served(path: Path, ticks: range) -> None:
+    entries = [{"at_ns": round((t + 0.105) * 1e9), "values": {METER: {QUANTITY: _value(t)}}} for t in ticks]
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries), "utf-8")
+
+
+def _verdict(folder: Path, **gateway: Any) -> dict[str, int]:
+    plan = {
+        "tick_s": 1,
+        "store": {"duckdb": str(folder / "area.duckdb")},
+        "served": [str(folder / "served.jsonl")],
+        "gateways": [
+            {
+                "name": "g1",
+                "meters": {METER: 1},
+                "outbox": str(folder / "outbox.sqlite"),
+                "destroyed": [],
+                "from_s": TICKS.start,
+                "to_s": TICKS.stop,
+                "down": [],
+            }
+            | gateway
+        ],
+    }
+    file = folder / "plan.json"
+    file.write_text(json.dumps(plan), "utf-8")
+    argv = [sys.executable, str(ROOT / "commands" / "judge.py"), str(file)]
+    found = subprocess.run(argv, capture_output=True, text=True, check=False)
+    counts: dict[str, int] = json.loads(found.stdout)
+    assert found.returncode == any(
+        counts[name] for name in ("lost", "duplicated", "changed", "invented", "ticks_unexplained")
+    )
+    return {name: count for name, count in counts.items() if count}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    _outbox(tmp_path / "outbox.sqlite", TICKS)
+    _served(tmp_path / "served.jsonl", TICKS)
+    return tmp_path
+
+
+def test_the_innocent_are_acquitted(folder: Path) -> None:
+    _store(folder / "area.duckdb", [(t, _value(t)) for t in TICKS])
+    assert _verdict(folder) == {"readings": 5}
+
+
+def test_a_reading_that_the_store_lacks_is_lost(folder: Path) -> None:
+    _store(folder / "area.duckdb", [(t, _value(t)) for t in TICKS[1:]])
+    assert _verdict(folder) == {"readings": 4, "lost": 1, "ticks_missed": 1, "ticks_unexplained": 1}
+
+
+def test_a_raw_row_twice_is_a_double(folder: Path) -> None:
+    _store(folder / "area.duckdb", [(t, _value(t)) for t in [*TICKS, TICKS[2]]])
+    assert _verdict(folder) == {"readings": 5, "duplicated": 1}
+
+
+def test_a_value_otherwise_than_taken_is_changed_and_served_by_nobody(folder: Path) -> None:
+    _store(folder / "area.duckdb", [(t, _value(t) + 0.01 * (t == TICKS[3])) for t in TICKS])
+    assert _verdict(folder) == {"readings": 5, "changed": 1, "invented": 1}
+
+
+def test_a_value_of_no_meter_is_invented(folder: Path) -> None:
+    _served(folder / "served.jsonl", TICKS[:2])
+    _store(folder / "area.duckdb", [(t, _value(t)) for t in TICKS])
+    assert _verdict(folder) == {"readings": 5, "invented": 3}
+
+
+def test_a_tick_is_missed_without_reason_unless_the_gateway_was_down(folder: Path) -> None:
+    (folder / "outbox.sqlite").unlink()
+    _outbox(folder / "outbox.sqlite", TICKS[:2])
+    _store(folder / "area.duckdb", [(t, _value(t)) for t in TICKS[:2]])
+    assert _verdict(folder) == {"readings": 2, "ticks_missed": 3, "ticks_unexplained": 3}
+    down = [(TICKS[1] + 0.5, TICKS.stop)]
+    assert _verdict(folder, down=down) == {"readings": 2, "ticks_missed": 3}
+
+
+def test_what_was_destroyed_with_an_outbox_is_no_loss_of_the_system(folder: Path) -> None:
+    (folder / "outbox.sqlite").rename(folder / "destroyed")
+    _outbox(folder / "outbox.sqlite", TICKS[4:])
+    _store(folder / "area.duckdb", [(TICKS[4], _value(TICKS[4]))])
+    verdict = _verdict(folder, destroyed=[str(folder / "destroyed")])
+    assert verdict == {"readings": 1, "destroyed": 4, "ticks_missed": 4}
