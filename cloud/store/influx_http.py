@@ -109,6 +109,11 @@ class InfluxConnection:
         try:
             # urllib3 sends any bytes-like, its types know bytes only
             answer = self._pool.urlopen(method, self._prefix + path, body, headers, retries=False)  # type: ignore[arg-type]
+        except urllib3.exceptions.SSLError as error:
+            url = self.settings.url
+            raise Problem(
+                f"{url}: TLS 인증서를 확인할 수 없습니다: {error}", f"{url}: TLS certificate not verified: {error}"
+            ) from error
         except urllib3.exceptions.HTTPError as error:
             raise StoreUnavailable(f"{self.settings.url}: {error}") from error
         if answer.status in (200, 204):
