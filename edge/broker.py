@@ -17,6 +17,8 @@ ACTIONS = {
     "Unsupported protocol version": "use-a-broker-that-speaks-MQTT-3.1.1",
 }
 
+CLOSED_EARLY = "closed by the broker before it let us in"
+
 
 class Login(NamedTuple):
     """Brokers with `use_username_as_clientid` make the client id the user name: so do we from the start."""
@@ -80,6 +82,8 @@ def explain(error: Exception) -> str:
         action = "check-the-broker's-name-and-DNS"
     elif isinstance(error, ConnectionRefusedError):
         action = "check-that-the-broker-runs-and-its-port"
+    elif isinstance(error, ConnectionError):
+        action = "check-that-the-port-speaks-TLS-or-not-as-the-broker's-URL-says"
     elif isinstance(error, TimeoutError):
         reason, action = reason or "no answer", "check-the-network-and-firewalls"
     else:
@@ -88,7 +92,7 @@ def explain(error: Exception) -> str:
 
 
 def _action_by_text(reason: str) -> str:
-    # TLS 1.3: that our certificate was refused arrives after the handshake, as an alert that only paho's log tells
-    if "certificate" in reason.lower() or "SSL" in reason:
-        return "check-uplink.certificate_file-and-key_file-at-the-broker's-authority"
+    # in TLS 1.3 our certificate is judged after the handshake, and why it was refused does not always arrive
+    if reason.startswith(CLOSED_EARLY):
+        return "check-uplink.certificate_file-and-key_file-and-that-the-port-speaks-as-the-broker's-URL-says"
     return "none-the-gateway-tries-again"

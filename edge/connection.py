@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTPro
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.broker import Login, TlsContext
+from edge.broker import CLOSED_EARLY, Login, TlsContext
 from edge.config import Broker
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,13 @@ class Connection:
         self._client.on_message = self._message
         self._client.on_log = self._log
 
-    async def open(self, broker: Broker, on_message: Callable[[str, bytes], None], on_idle: Callable[[], None]) -> None:
+    async def open(
+        self,
+        broker: Broker,
+        on_message: Callable[[str, bytes], None],
+        on_idle: Callable[[], None],
+        timeout_s: float = ACCEPT_TIMEOUT_S,
+    ) -> None:
         """Return once the broker has let us in. Raises Refused, OSError.
 
         `on_message` gets topic and payload of each message that is not a retained one; `on_idle` is called when
@@ -79,11 +85,11 @@ class Connection:
             raise
         self._watch()
         either = (self._accepted, self.closed)
-        await asyncio.wait(either, timeout=ACCEPT_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         if self._accepted.done():
             self._accepted.result()
         elif self.closed.done():
-            raise Refused(self.closed.result())
+            raise Refused(f"{CLOSED_EARLY}: {self.closed.result()}")
         else:
             raise TimeoutError("the broker does not answer")
 
@@ -91,7 +97,7 @@ class Connection:
         client, loop = self._client, self._loop
         found = client.socket()
         if found is None:
-            raise Refused(self._said or "connection lost")
+            raise Refused(f"{CLOSED_EARLY}: {self._said}")
         if isinstance(found, socket.socket):
             # else a tick waits 40 ms for the acknowledgement of what went before
             found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

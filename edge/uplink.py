@@ -118,8 +118,10 @@ class Uplink:
         return tls_context(self._site.uplink) if broker.scheme == "mqtts" else None
 
     def _say(self, broker: Broker, text: str) -> None:
-        if self._said.get(broker) != text:
-            self._said[broker] = text
+        # one cause may come in several words: what to do about it is the same
+        action = text.rpartition(" action=")[2]
+        if self._said.get(broker) != action:
+            self._said[broker] = action
             log.error("broker-refuses broker=%s %s", _url(broker), text)
 
     async def _serve(self, connection: Connection) -> None:
