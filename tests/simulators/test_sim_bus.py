@@ -31,8 +31,9 @@ class Master:
         tty.setraw(self.port)
 
     def send(self, data: bytes) -> float:
+        at_s = time.monotonic()
         os.write(self.port, data)
-        return time.monotonic()
+        return at_s
 
     def hear(self, timeout_s: float) -> tuple[bytes, float]:
         """What comes within the time, and when the last of it came."""
