@@ -15,7 +15,7 @@ from cloud.store.protocol import Store, StoreUnavailable
 LOG = logging.getLogger(__name__)
 
 RETRY_S = 0.5
-MAX_RETRY_S = 15.0
+MAX_RETRY_S = 5.0
 # One being made and one waiting: the next is prepared while the store writes, and no more lies in memory.
 MAX_PENDING = 2
 

@@ -134,7 +134,8 @@ class Gateway:
         self.say(topic("main", self.name, "state"), encode(state), retain=True)
 
     def say(self, name: str, payload: bytes, *, retain: bool = False) -> None:
-        """Anything, anywhere."""
+        """Anything, anywhere, once there is a broker."""
+        eventually(self._client.is_connected)
         self._client.publish(name, payload, qos=1, retain=retain).wait_for_publish(PATIENCE_S)
 
     def stored(self, run: str = "r") -> set[int]:
@@ -196,9 +197,13 @@ class Process:
         """Its exit status, once it has ended by itself."""
         return self._process.wait(PATIENCE_S)
 
+    def nudge(self, which: signal.Signals) -> None:
+        """Send it one."""
+        self._process.send_signal(which)
+
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Its exit status after a signal."""
-        self._process.send_signal(how)
+        self.nudge(how)
         return self.wait()
 
     def __enter__(self) -> Self:
