@@ -3,6 +3,10 @@
 import contextlib
 import http.client
 import json
+import shutil
+import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -31,12 +35,15 @@ needs_influxdb = _needs("influxd", "influxdb")
 class Client:
     """A logged-in MQTT client that collects what it is sent."""
 
-    def __init__(self, port: int, user: str, password: str) -> None:
+    def __init__(self, port: int, user: str, password: str, context: ssl.SSLContext | None = None) -> None:
         self.topics: list[str] = []
         self.reason: int | None = None
         self._changed = threading.Condition()
         self.client = mqtt.Client(CallbackAPIVersion.VERSION2, clean_session=False, client_id=f"{user}-any")
-        self.client.username_pw_set(user, password)
+        if context is None:
+            self.client.username_pw_set(user, password)
+        else:
+            self.client.tls_set_context(context)
         self.client.on_message = self._note
         self.client.on_connect = self._connected
         self.client.connect("127.0.0.1", port)
@@ -96,6 +103,49 @@ def test_a_gateway_writes_only_under_its_own_name(tmp_path: Path) -> None:
         gateway.close()
     assert ingest.topics == ["bitgoeul/v1/main/hanam-01/readings/r-1", "bitgoeul/v1/main/hanam-01/readings"]
     assert gateway.topics == ["bitgoeul/v1/main/hanam-01/receipts"]
+
+
+def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """Certificate and key for a common name, signed by the folder's authority, which is made at first."""
+    authority, authority_key = str(folder / "ca.pem"), str(folder / "ca.key")
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    if not Path(authority).exists():
+        made = [*new, "-subj", "/CN=authority", "-keyout", authority_key, "-out", authority]
+        subprocess.run(made, check=True, capture_output=True)
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+    signed = ["-CA", authority, "-CAkey", authority_key, "-addext", "basicConstraints=critical,CA:FALSE"]
+    signed += ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = [*new, *signed, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(made, check=True, capture_output=True)
+    return certificate, key
+
+
+@needs_mosquitto
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl: not installed (apt-get install openssl)")
+def test_a_gateway_is_who_its_certificate_says(tmp_path: Path) -> None:
+    certificate, key = _certificate(tmp_path, "broker")
+    tls = servers.Tls(certificate, key, ca=tmp_path / "ca.pem", clients=True)
+    context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    context.load_cert_chain(*_certificate(tmp_path, "hanam-01"))
+    ingest_context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    ingest_context.load_cert_chain(*_certificate(tmp_path, "ingest"))
+    with servers.mosquitto(tmp_path / "broker", users={}, tls=tls) as broker:
+        ingest = Client(broker.port, "ingest", "", ingest_context)
+        ingest.subscribe("bitgoeul/v1/main/+/birth")
+        gateway = Client(broker.port, "another-name", "", context)
+        gateway.publish("bitgoeul/v1/main/another-name/birth")
+        gateway.publish("bitgoeul/v1/main/hanam-01/birth")
+        assert ingest.until(lambda: len(ingest.topics) == 1)
+        gateway.close()
+        ingest.close()
+        nobody = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+        plain = socket.create_connection((broker.host, broker.port), timeout=5.0)
+        with (
+            nobody.wrap_socket(plain, server_hostname=broker.host) as stranger,
+            pytest.raises(OSError, match=r"(?i)certificate required|reset"),
+        ):
+            stranger.recv(1)
+    assert ingest.topics == ["bitgoeul/v1/main/hanam-01/birth"]
 
 
 @needs_mosquitto
