@@ -12,7 +12,6 @@ import pytest
 from commands.__main__ import main
 from edge.config import load_site
 from simulators.running import read_endpoints
-from simulators.served import ServedLog, read_log
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -80,19 +79,3 @@ def test_wrong_input_is_one_line(tmp_path: Path, arguments: list[str], status: i
     assert process.returncode == status
     assert err.count("\n") == 1
     assert complaint in err
-
-
-def test_kill_9_loses_nothing_of_what_was_answered(tmp_path: Path) -> None:
-    script = (
-        "import os, signal, sys; from pathlib import Path\n"
-        "from simulators.served import Entry, ServedLog\n"
-        "log = ServedLog(Path(sys.argv[1]), 'line-1')\n"
-        "for n in range(1000): log.write(Entry(n, 1, 'ok', ('input', 0, 2), {'m': {'q': float(n)}}))\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    path = tmp_path / "served"
-    subprocess.run([sys.executable, "-c", script, path], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False)
-    assert [entry.at_ns for entry in read_log(path)] == list(range(1000))
-    again = ServedLog(path, "line-1")
-    again.close()
-    assert len(read_log(path)) == 1000
