@@ -38,11 +38,11 @@ LAST_RESET = "clock-last-tick-reset"
 class Agent:
     """One gateway, all of it in one event loop; also what the uplink wants of one (`edge.uplink.Gateway`)."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, clock: Clock | None = None) -> None:
         """Raises Problem where the outbox, the uplink or a meter model cannot be used."""
         self.site = site
         self.alarms = Alarms()
-        self.clock = Clock(site.clock, mark=Path(f"{site.outbox.path}.clock"))
+        self.clock = clock or Clock(site.clock, mark=Path(f"{site.outbox.path}.clock"))
         self.flow = Flow(jitter)
         self.lines = [Line(line, site.tick_s, self.clock.now_s) for line in site.line]
         self.outbox = Outbox(site.outbox, self.alarms, in_flight=self.flow.sent.keys())
