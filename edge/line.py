@@ -15,6 +15,7 @@ from edge.config import LineConfig
 from edge.drivers.driver import Driver
 from edge.drivers.modbus import modbus_driver
 from edge.meter import Meter, Tick, configured
+from edge.models import Model, load_model
 from edge.schedule import begun_tick, due_tick, had_turn, is_due, missed_ticks, patience_s, probe, turns
 
 # How long the clock is slept without a look at whether it was set.
@@ -29,12 +30,18 @@ log = logging.getLogger(__name__)
 
 
 class Line:
-    """`now_s` is UTC epoch seconds, of a clock that may be set at any time."""
+    """`now_s` is UTC epoch seconds, of a clock that may be set at any time; `model_of` gives a model by its name."""
 
-    def __init__(self, config: LineConfig, tick_s: int, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        config: LineConfig,
+        tick_s: int,
+        now_s: Callable[[], float],
+        model_of: Callable[[str], Model] = load_model,
+    ) -> None:
         self.config = config
         self.tick_s = config.tick_s or tick_s
-        self.meters = [configured(meter, config) for meter in config.meter]
+        self.meters = [configured(meter, config, model_of(meter.model)) for meter in config.meter]
         self._now_s = now_s
         self._driver: Driver = modbus_driver(config)
         self._lock = asyncio.Lock()

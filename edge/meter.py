@@ -12,7 +12,7 @@ from contract.reading import Reading
 from edge import sunspec
 from edge.config import LineConfig, MeterConfig
 from edge.drivers.driver import Answer, Driver, Question
-from edge.models import Model, Register, load_model, quantities
+from edge.models import Model, Register, quantities
 from edge.registers import Learnt, Read, learn, missing, plan, readings, restore, select
 from edge.schedule import Health, answered, patience_s, silent
 
@@ -163,8 +163,7 @@ class Meter:
         return [reading._replace(at_ms=at_ms) for reading in self.missing(answer.quality, time_s)]
 
 
-def configured(config: MeterConfig, line: LineConfig) -> Meter:
-    """A meter as it stands in the site file. Raises Problem for an unknown model."""
-    model = load_model(config.model)
+def configured(config: MeterConfig, line: LineConfig, model: Model) -> Meter:
+    """A meter as it stands in the site file."""
     health = Health(limit_s=max(line.timeout_s, model.timeout_s), interval_s=model.interval_s)
     return Meter(config, model, health, select(model, config.quantities, config.channel))

@@ -15,7 +15,7 @@ PROBE_STEP_S = 5.0
 PROBE_CAP_S = 300.0
 # A line whose healthy meters take all its time spends a probe no more often than this.
 PROBE_BUSY_S = 30.0
-# Of four probes one waits as long as the settings allow: a revived meter may have become slow.
+# The first probe, and every fourth after it, waits as long as the settings allow: the meter may only be slower now.
 PATIENT_PROBE = 4
 # Beside the meter's own time and its jitter: adapters, drivers and a busy gateway.
 SLACK_S = 0.05
@@ -49,10 +49,8 @@ def patience_s(health: Health) -> float:
         return health.limit_s
     usual_s = health.response_s + 4 * health.jitter_s + SLACK_S
     if health.dead:
-        patient = health.probes % PATIENT_PROBE == PATIENT_PROBE - 1
+        patient = health.probes % PATIENT_PROBE == 0
         return health.limit_s if patient else min(2 * usual_s, health.limit_s)
-    if health.failures >= DEAD_AFTER_FAILURES - 1:
-        return health.limit_s
     return min((1 + health.failures) * usual_s, health.limit_s)
 
 
