@@ -167,7 +167,7 @@ class Process:
 
     def __init__(self, chosen: AreaSettings, *command: str) -> None:
         self.log = chosen.data / "area.log"
-        self._command = command or (sys.executable, "-m", "commands", "cloud", "area", "main")
+        self.command = list(command) or [sys.executable, "-m", "commands", "cloud", "area", "main"]
         self._arguments = ["--data", str(chosen.data), "--known", str(chosen.known), "--broker", chosen.brokers[0]]
         self._arguments += ["--username", chosen.username, "--password-file", str(chosen.password_file)]
         self._arguments += ["--flush-ms", str(chosen.flush_ms), "--gap-timeout-s", str(chosen.gap_timeout_s)]
@@ -179,7 +179,7 @@ class Process:
         with self.log.open("wb") as log:
             environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
             self._process = subprocess.Popen(
-                [*self._command, *self._arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+                [*self.command, *self._arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
             )
         eventually(lambda: "broker connected" in self.said() or self._process.poll() is not None)
         assert self._process.poll() is None, self.said()

@@ -1,0 +1,178 @@
+"""`bitgoeul cloud …` as it is typed: good use, and every bad flag, file and setting in one line."""
+
+import shutil
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloud.ingest.link import Link
+from cloud.ingest.settings import AreaSettings, influx_settings, link_settings, read_secret
+from commands.__main__ import main
+from contract.problems import Problem
+from simulators.servers import Tls, mosquitto
+from tests.cloud.ingest_area import (
+    BATCH_ROWS,
+    KNOWN,
+    Gateway,
+    Process,
+    batch,
+    eventually,
+    settings,
+    start_broker,
+)
+
+NOW_S = int(time.time()) // 60 * 60
+
+
+def test_known_and_sites_are_made_from_site_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cloud", "known", "hanam", "--to", str(tmp_path / "new")]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(tmp_path / "new" / name) for name in ("known.csv", "sites.csv")]
+    assert (tmp_path / "new" / "known.csv").read_text("utf-8").startswith("gateway,meter,quantity,valid_from_s")
+
+
+def test_quarantine_is_listed_and_replayed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BITGOEUL_LANG", "en")
+    with start_broker(tmp_path / "broker") as broker, Gateway("g9", broker) as g9:
+        chosen = settings(tmp_path, broker)
+        with Process(chosen) as area:
+            g9.send(1, batch("g9", NOW_S))
+            eventually(g9.refused)
+            assert main(["cloud", "quarantine", "list", "main", "--data", str(tmp_path)]) == 0
+            said = capsys.readouterr().out
+            assert "g9 r-1 unknown-gateway [{" in said
+            assert "unknown-gateway: the gateway is not registered" in said
+            assert "g9: 1 in quarantine, 0 dropped beyond its share" in said
+            chosen.known.write_text(KNOWN.replace("g2", "g9"), "utf-8")
+            eventually(lambda: "known read again" in area.said())
+            assert main(["cloud", "quarantine", "replay", "main", "--data", str(tmp_path)]) == 0
+            assert capsys.readouterr().out.startswith(f"{BATCH_ROWS} readings stored, 1 rows released")
+    assert main(["cloud", "quarantine", "list", "main", "--data", str(tmp_path)]) == 1
+    assert "the area's process does not answer; it must be running" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--broker", "mqtt://broker.example"], "only mqtts:// leaves this machine"),
+        (["--broker", "1883"], "expected mqtts://HOST"),
+        (["--known", "absent.csv"], "absent.csv: cannot be read"),
+        (["--store", "influx"], "expected --influx-url"),
+        (["--store", "influx", "--influx-url", "127.0.0.1"], "expected http:// or https://"),
+        (["--store", "postgres"], "invalid choice"),
+        (["--flush-ms", "0"], "--flush-ms 0: expected 1 or more"),
+        (["--flush-ms", "soon"], "invalid int value"),
+        (["--password-file", "absent"], "password file absent: cannot be read"),
+        (["--broker", "mqtts://h", "--ca-file", "absent.pem"], "certificate files absent.pem: cannot be used"),
+        (["--unheard-of"], "unrecognized arguments: --unheard-of"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    said: str,
+) -> None:
+    monkeypatch.setenv("BITGOEUL_LANG", "en")
+    (tmp_path / "known.csv").write_text(KNOWN, "utf-8")
+    good = ["--data", str(tmp_path), "--broker", "mqtt://127.0.0.1", "--known", str(tmp_path / "known.csv")]
+    assert main(["cloud", "area", "main", *good, *arguments]) in (1, 2)
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_an_area_name_that_is_no_topic_is_refused(tmp_path: Path) -> None:
+    chosen = AreaSettings("Main", tmp_path, ("mqtt://127.0.0.1",), tmp_path / "known.csv")
+    with pytest.raises(Problem, match="area 'Main': expected 1 to 64 of a-z"):
+        link_settings(chosen)
+
+
+def test_one_file_has_one_owner(tmp_path: Path) -> None:
+    with start_broker(tmp_path / "broker") as broker:
+        chosen = settings(tmp_path, broker)
+        with Process(chosen) as area:
+            arguments = ["--data", str(tmp_path), "--broker", chosen.brokers[0], "--known", str(chosen.known)]
+            again = subprocess.run(area.command + arguments, capture_output=True, text=True, check=False)
+            assert again.returncode == 1
+            assert f"in use by process {area.pid}" in again.stderr
+
+
+def test_a_secret_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("pw\n", "utf-8")
+    path.chmod(0o644)
+    with pytest.raises(Problem, match="must be readable by its owner only"):
+        read_secret(path)
+    path.chmod(0o600)
+    assert read_secret(path) == "pw"
+    path.write_text("\n", "utf-8")
+    with pytest.raises(Problem, match="empty, expected the password"):
+        read_secret(path)
+
+
+def test_no_secret_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.touch(mode=0o600)
+    path.write_text("hush-hush", "utf-8")
+    chosen = AreaSettings(
+        "main",
+        tmp_path,
+        ("mqtt://127.0.0.1",),
+        tmp_path / "known.csv",
+        username="ingest",
+        password_file=path,
+        store="influx",
+        influx_url="http://127.0.0.1:8086",
+        influx_password_file=path,
+    )
+    assert link_settings(chosen).password == influx_settings(chosen).password == "hush-hush"
+    assert "hush" not in repr((chosen, link_settings(chosen), influx_settings(chosen)))
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate that the CA in the folder signed, and its key; the CA itself is made at the first call."""
+    ca, key = folder / "ca.pem", folder / "ca.key"
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    if not ca.exists():
+        made = [*new, "-days", "2", "-subj", "/CN=test CA", "-keyout", str(key), "-out", str(ca)]
+        subprocess.run(made, check=True, capture_output=True)
+    own, own_key = folder / f"{name}.pem", folder / f"{name}.key"
+    made = [*new, "-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made += ["-CA", str(ca), "-CAkey", str(key), "-keyout", str(own_key), "-out", str(own)]
+    subprocess.run(made, check=True, capture_output=True)
+    return own, own_key
+
+
+# paho leaves the socket of a handshake that failed to the garbage collector
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+def test_mutual_tls(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl: not installed (apt-get install openssl)")
+    tls = Tls(*certificate(tmp_path, "broker"), ca=tmp_path / "ca.pem", clients=True)
+    own, own_key = certificate(tmp_path, "ingest")
+    with mosquitto(tmp_path / "broker", users={"ingest": ""}, tls=tls) as broker:
+        chosen = AreaSettings(
+            "main",
+            tmp_path,
+            (f"mqtts://{broker.host}:{broker.port}",),
+            tmp_path / "known.csv",
+            ca_file=tmp_path / "ca.pem",
+            certificate_file=own,
+            key_file=own_key,
+        )
+        link = Link(link_settings(chosen), chosen.filters)
+        eventually(lambda: link.step(0.05) == [] and link.connected)
+        link.close(1.0)
+        # nobody gets in without a certificate, and nobody trusts a broker of an unknown authority
+        for stranger in (replace(chosen, certificate_file=None, key_file=None), replace(chosen, ca_file=None)):
+            link = Link(link_settings(stranger), chosen.filters)
+            for _ in range(10):
+                link.step(0.05)
+            assert not link.connected
+            link.close(0.0)
