@@ -108,17 +108,18 @@ class Line:
     async def _round(self, tick: Tick) -> list[Reading]:
         end_s = tick.monotonic_s + max(0.0, tick.time_s + self.tick_s - tick.wall_s)
         found: dict[str, list[Reading]] = {}
-        order = [self.meters[i] for i in turns([meter.health for meter in self.meters], tick.time_s)]
+        due = [meter for meter in self.meters if is_due(meter.health, tick.time_s, self.tick_s)]
+        order = [due[i] for i in turns([meter.health for meter in due])]
         for meter in order:
             if time.monotonic() < end_s:
                 found[meter.config.name] = await self._turn(meter, tick)
             else:
                 found[meter.config.name] = meter.missing(Quality.OVERLOAD, tick.time_s)
         await self._again(order, found, tick, end_s)
-        await self._probe(found, tick, end_s)
+        await self._probe(due, found, tick, end_s)
         self._say_overloaded(any(_is_cut(readings) for readings in found.values()))
-        for meter in self.meters:
-            if meter.config.name not in found and meter.health.dead and is_due(meter.health, tick.time_s):
+        for meter in due:
+            if meter.config.name not in found:
                 found[meter.config.name] = meter.missing(Quality.BACKED_OFF, tick.time_s)
         return [reading for readings in found.values() for reading in readings]
 
@@ -145,14 +146,13 @@ class Line:
                 better = [new if new.value is not None else first.get(new.quantity, new) for new in second]
                 found[meter.config.name] = better
 
-    async def _probe(self, found: dict[str, list[Reading]], tick: Tick, end_s: float) -> None:
-        healths = [meter.health for meter in self.meters]
+    async def _probe(self, due: list[Meter], found: dict[str, list[Reading]], tick: Tick, end_s: float) -> None:
         now_s = time.monotonic()
-        busy = now_s + max(health.limit_s for health in healths) >= end_s
-        one = probe(healths, tick.time_s, now_s, last_s=self._last_probe_s, busy=busy)
+        busy = now_s + max((meter.health.limit_s for meter in due), default=0.0) >= end_s
+        one = probe([meter.health for meter in due], now_s, last_s=self._last_probe_s, busy=busy)
         if one is not None:
             self._last_probe_s = now_s
-            found[self.meters[one].config.name] = await self._turn(self.meters[one], tick)
+            found[due[one].config.name] = await self._turn(due[one], tick)
 
     def _say_up(self, up: bool) -> None:
         if up != self._state.up:

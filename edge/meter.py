@@ -32,10 +32,13 @@ class Tick(NamedTuple):
     wall_s: float
     monotonic_s: float
 
+    def at_ms(self, monotonic_s: float) -> int:
+        """Milliseconds after the tick."""
+        return round((self.wall_s - self.time_s + monotonic_s - self.monotonic_s) * 1000)
+
     def moment(self, answer: Answer) -> tuple[int, int]:
         """(tick in s, ms after it) of the middle of an exchange."""
-        middle_s = (answer.sent_s + answer.ended_s) / 2
-        return self.time_s, round((self.wall_s - self.time_s + middle_s - self.monotonic_s) * 1000)
+        return self.time_s, self.at_ms((answer.sent_s + answer.ended_s) / 2)
 
 
 @dataclass
@@ -63,15 +66,16 @@ class Meter:
         """
         self.heard.clear()
         if not self.registers and (failed := await self._discover(driver, patient=patient)):
-            return self._all_missing(failed, tick)
+            return self._rest((), failed.quality, tick)
         found: list[Reading] = []
+        # what is not asked for at all: a SunSpec block without the point, a register that was refused before
+        rest = Quality.NOT_AVAILABLE if self.model.protocol == "sunspec" else Quality.EXCEPTION
         todo = deque(self._reads())
         while todo:
             read = todo.popleft()
             answer = await self._ask(driver, Question(self.config.unit, *read[:3]), patient=patient)
             if answer.quality in (Quality.NO_ANSWER, Quality.LINE_DOWN):
-                left = [register for other in (read, *todo) for register in other.registers]
-                found += missing(self.config.name, left, answer.quality, tick.moment(answer))
+                rest = answer.quality
                 break
             if answer.code in _REFUSED:
                 self._learn(read)
@@ -79,7 +83,7 @@ class Meter:
                     todo.extendleft(reversed(self._plan(read.registers)))
                     continue
             found += self._readings(read, answer, tick)
-        return found + self._refused(found, tick)
+        return found + self._rest(found, rest, tick)
 
     def missing(self, quality: Quality, time_s: int) -> list[Reading]:
         """A reading for each quantity that says why there is none."""
@@ -152,15 +156,15 @@ class Meter:
             self.learnt = restore(self.learnt, register)
         return readings(self.config.name, read, self.model, answer.words, moment)
 
-    def _refused(self, found: Sequence[Reading], tick: Tick) -> list[Reading]:
-        """Readings of the registers that were not asked for, since the meter refuses them."""
+    def _rest(self, found: Sequence[Reading], quality: Quality, tick: Tick) -> list[Reading]:
+        """Readings of the quantities that were not found."""
         there = {reading.quantity for reading in found}
-        absent = [quantity for quantity in self.quantities if quantity not in there]
-        return [Reading(self.config.name, quantity, tick.time_s, None, Quality.EXCEPTION) for quantity in absent]
-
-    def _all_missing(self, answer: Answer, tick: Tick) -> list[Reading]:
-        time_s, at_ms = tick.moment(answer)
-        return [reading._replace(at_ms=at_ms) for reading in self.missing(answer.quality, time_s)]
+        at_ms = found[-1].at_ms if found else tick.at_ms(time.monotonic())
+        return [
+            Reading(self.config.name, quantity, tick.time_s, None, quality, at_ms)
+            for quantity in self.quantities
+            if quantity not in there
+        ]
 
 
 def configured(config: MeterConfig, line: LineConfig, model: Model) -> Meter:

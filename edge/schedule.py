@@ -87,25 +87,25 @@ def had_turn(health: Health, turn: int) -> Health:
     return replace(health, turn=turn)
 
 
-def is_due(health: Health, tick_s: int) -> bool:
-    """Whether the meter is to be read in that tick at all: one that runs on a battery is not in each."""
-    return health.interval_s <= 0 or tick_s % health.interval_s == 0
+def is_due(health: Health, tick: int, tick_s: int) -> bool:
+    """Whether the meter is read in that tick at all: one that runs on a battery only in its interval's first."""
+    return health.interval_s <= tick_s or tick % health.interval_s < tick_s
 
 
-def turns(healths: Sequence[Health], tick_s: int) -> list[int]:
-    """The living meters that are due, by index: who waited longest first, so that no one is always cut off."""
-    due = [i for i, health in enumerate(healths) if not health.dead and is_due(health, tick_s)]
+def turns(healths: Sequence[Health]) -> list[int]:
+    """The living meters by index: who waited longest first, so that no one is always cut off."""
+    due = [i for i, health in enumerate(healths) if not health.dead]
     return sorted(due, key=lambda i: healths[i].turn)
 
 
-def probe(healths: Sequence[Health], tick_s: int, now_s: float, *, last_s: float, busy: bool) -> int | None:
-    """The one dead meter to be probed in this tick, after all others: whose time came first.
+def probe(healths: Sequence[Health], now_s: float, *, last_s: float, busy: bool) -> int | None:
+    """The one dead meter to be probed in this tick, after all others, by index: whose time came first.
 
     `last_s` is when the line was last probed; `busy`: the living ones have taken the whole tick.
     """
     if busy and now_s - last_s < PROBE_BUSY_S:
         return None
-    due = [i for i, health in enumerate(healths) if health.dead and is_due(health, tick_s)]
+    due = [i for i, health in enumerate(healths) if health.dead]
     first = min(due, key=lambda i: healths[i].probe_at_s, default=None)
     return first if first is not None and healths[first].probe_at_s <= now_s else None
 

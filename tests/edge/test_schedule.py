@@ -14,6 +14,7 @@ from edge.schedule import (
     begun_tick,
     due_tick,
     had_turn,
+    is_due,
     missed_ticks,
     patience_s,
     probe,
@@ -97,14 +98,14 @@ def test_three_dead_meters_cost_less_than_a_thirtieth_of_five_minutes() -> None:
 
 def test_who_waited_longest_comes_first() -> None:
     healths = [had_turn(LIVELY, turn) for turn in (4, 2, 5, 1)] + [killed(LIVELY, 0)]
-    assert turns(healths, 180) == [3, 1, 0, 2]
+    assert turns(healths) == [3, 1, 0, 2]
 
 
 def test_cut_off_meters_lead_the_next_tick() -> None:
     healths = [LIVELY] * 5
     seen = [0] * 5
-    for tick in range(60, 660, 60):
-        for i in turns(healths, tick)[:2]:
+    for _ in range(10):
+        for i in turns(healths)[:2]:
             seen[i] += 1
             healths[i] = had_turn(healths[i], sum(seen))
     assert seen == [4, 4, 4, 4, 4]
@@ -112,20 +113,23 @@ def test_cut_off_meters_lead_the_next_tick() -> None:
 
 def test_a_battery_is_spared() -> None:
     spared = Health(limit_s=1.5, interval_s=60)
-    assert [tick for tick in range(0, 180, 10) if turns([spared], tick)] == [0, 60, 120]
+    assert [tick for tick in range(0, 180, 10) if is_due(spared, tick, 10)] == [0, 60, 120]
+    assert [tick for tick in range(0, 182, 7) if is_due(spared, tick, 7)] == [0, 63, 126]
+    assert all(is_due(spared, tick, 300) for tick in range(0, 3000, 300))
+    assert is_due(LIVELY, 7, 7)
 
 
 def test_only_the_most_overdue_dead_meter_is_probed_in_a_tick() -> None:
     healths = [LIVELY, killed(LIVELY, 20), killed(LIVELY, 10)]
-    assert probe(healths, 60, 14.9, last_s=0, busy=False) is None
-    assert probe(healths, 60, 30.0, last_s=0, busy=False) == 2
-    assert probe(healths[:1], 60, 30.0, last_s=0, busy=False) is None
+    assert probe(healths, 14.9, last_s=0, busy=False) is None
+    assert probe(healths, 30.0, last_s=0, busy=False) == 2
+    assert probe(healths[:1], 30.0, last_s=0, busy=False) is None
 
 
 def test_a_busy_line_is_probed_rarely_but_is_probed() -> None:
     healths = [killed(LIVELY, 0)]
-    assert probe(healths, 60, 1000.0, last_s=1000 - PROBE_BUSY_S + 1, busy=True) is None
-    assert probe(healths, 60, 1000.0, last_s=1000 - PROBE_BUSY_S, busy=True) == 0
+    assert probe(healths, 1000.0, last_s=1000 - PROBE_BUSY_S + 1, busy=True) is None
+    assert probe(healths, 1000.0, last_s=1000 - PROBE_BUSY_S, busy=True) == 0
 
 
 @given(st.floats(0, 4e9), st.integers(1, 86400))
