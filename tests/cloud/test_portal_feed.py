@@ -1,10 +1,12 @@
 """One question a second, whatever the listeners and the areas do."""
 
 import asyncio
+import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from cloud.portal.live.feed import Feed
 from cloud.portal.live.frame import Frame
 from cloud.portal.live.sites import Roster, load_roster
+from cloud.portal.live.stream import EventStream
 from cloud.store.flight import fetch_table
 from cloud.store.protocol import StoreUnavailable
 from tests.cloud.portal_area import Series, gateway, gateway_table, live_table, serve_area, write_sites
@@ -135,6 +138,40 @@ def test_an_area_that_answers_nonsense_is_no_answer(roster: Roster) -> None:
             assert not frame.areas[0].answering
 
     asyncio.run(watch())
+
+
+def test_a_listener_that_takes_nothing_is_let_go_and_a_slow_one_skips(roster: Roster) -> None:
+    """A frame is due each second; the stuck listener never takes one, the slow one takes 2.5 s for each."""
+
+    async def stay() -> MutableMapping[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def take_nothing(_: MutableMapping[str, Any]) -> None:
+        await asyncio.Event().wait()
+
+    async def watch() -> list[int]:
+        frames: list[int] = []
+
+        async def slowly(message: MutableMapping[str, Any]) -> None:
+            frames.extend(int(n) for n in re.findall(rb"event: live\nid: (\d+)", message.get("body", b"")))
+            await asyncio.sleep(2.5)
+
+        async with running(Feed(roster, {"main": City()}, 30)) as feed:
+            stuck = asyncio.ensure_future(EventStream(feed, "ko", 0.5)({}, stay, take_nothing))
+            slow = asyncio.ensure_future(EventStream(feed, "ko")({}, stay, slowly))
+            await asyncio.wait_for(stuck, 2)
+            assert feed.listeners == 1
+            assert (await feed.after(feed.frame.n)).n
+            await asyncio.sleep(6)
+            slow.cancel()
+            await asyncio.gather(slow, return_exceptions=True)
+            assert feed.listeners == 0
+        return frames
+
+    frames = asyncio.run(watch())
+    assert len(frames) >= 2
+    assert frames[-1] - frames[0] > len(frames) - 1
 
 
 def test_the_question_goes_over_a_real_socket_and_survives_a_restart(roster: Roster, tmp_path: Path) -> None:

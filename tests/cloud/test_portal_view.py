@@ -62,8 +62,8 @@ def test_a_full_figure_is_a_number_with_its_meters() -> None:
 
 def test_a_partial_figure_says_how_much_is_there_and_why_the_rest_is_not() -> None:
     ko, en = shown(replace(FULL, counted=2, derived=1, oldest_s=NOW_S - 70, reason="no-answer"))
-    assert ko.note == "계량기 3대 중 2대 · 응답 없음 · 평균값 · 1분 전"
-    assert en.note == "2 of 3 meters · no answer · averaged · 1 min ago"
+    assert ko.note == "계량기 3대 중 2대 · 1대 응답 없음 · 평균값 · 1분 전"
+    assert en.note == "2 of 3 meters · 1: no answer · averaged · 1 min ago"
     assert ko.state == "partial"
 
 

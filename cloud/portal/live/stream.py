@@ -3,7 +3,7 @@
 import asyncio
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from cloud.portal.live.feed import Feed
 from cloud.portal.texts import Language
@@ -15,11 +15,12 @@ RETRY = b"retry: 2000\n\n"
 class EventStream(Response):
     """First the curves, then the newest frame whenever there is one; frames that a slow listener misses are gone."""
 
-    def __init__(self, feed: Feed, language: Language) -> None:
+    def __init__(self, feed: Feed, language: Language, send_within_s: float = SEND_WITHIN_S) -> None:
         super().__init__(media_type="text/event-stream", headers={"cache-control": "no-store"})
         del self.headers["content-length"]
         self._feed = feed
         self._language = language
+        self._send_within_s = send_within_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # as ASGI has it
         """Send until the listener leaves, stalls, or the feed closes."""
@@ -35,15 +36,18 @@ class EventStream(Response):
             await asyncio.gather(sending, leaving, return_exceptions=True)
 
     async def _send_all(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async def send_soon(message: Message) -> None:
+            async with asyncio.timeout(self._send_within_s):
+                await send(message)
+
+        await send_soon({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         frame = self._feed.frame
         body = RETRY + frame.curves + frame.events[self._language]
         while not self._feed.closed:
-            async with asyncio.timeout(SEND_WITHIN_S):
-                await send({"type": "http.response.body", "body": body, "more_body": True})
+            await send_soon({"type": "http.response.body", "body": body, "more_body": True})
             frame = await self._feed.after(frame.n)
             body = frame.events[self._language]
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send_soon({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _left(receive: Receive) -> None:

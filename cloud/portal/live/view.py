@@ -84,13 +84,16 @@ def _note(figure: Figure, offline: bool, now_s: float, say: Say) -> str:
     reason = say("reason.gateway-offline" if offline else f"reason.{figure.reason}") if figure.reason else ""
     if figure.value is None or figure.oldest_s is None:
         return reason
+    absent = figure.expected - figure.counted
     counts = {"expected": figure.expected, "counted": figure.counted}
-    parts = [say("note.meters_all" if figure.counted == figure.expected else "note.meters_some", **counts), reason]
+    parts = [say("note.meters_some" if absent else "note.meters_all", **counts)]
+    if absent and reason:
+        parts.append(say("note.absent", n=absent, reason=reason))
     if figure.derived:
         parts.append(say("note.derived"))
     if now_s - figure.oldest_s >= _AGE_WORTH_TELLING_S:
         parts.append(say("note.age", age=age(now_s - figure.oldest_s, say)))
-    return say("note.separator").join(part for part in parts if part)
+    return say("note.separator").join(parts)
 
 
 def _day_note(figure: Figure, snapshot: Snapshot, say: Say) -> str:
