@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -16,6 +17,7 @@ CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs chromium (Debian package chromium)")
 
 AUDIT = (Path(__file__).parent / "audit.js").read_text("utf-8")
+PATIENCE_MS = 8000
 FRESH = "#status[data-state=live]"
 STATES = ("ok", "partial", "missing", "none")  # each is somewhere on the page below
 SITES = (
@@ -74,6 +76,13 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+def context_in(browser: Browser, **options: Any) -> BrowserContext:
+    """A browser's window that waits for nothing longer than PATIENCE_MS."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE_MS)
+    return context
+
+
 class Visit:
     """An open page, and everything that it complained of or asked of others."""
 
@@ -89,7 +98,7 @@ class Visit:
 @pytest.fixture
 def visit(browser: Browser, portal: Portal) -> Iterator[Visit]:
     """A desk, with script."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context = context_in(browser, viewport={"width": 1440, "height": 900})
     opened = Visit(context, portal.url)
     yield opened
     context.close()
@@ -99,7 +108,7 @@ def visit(browser: Browser, portal: Portal) -> Iterator[Visit]:
 def test_without_script_the_page_is_whole(browser: Browser, portal: Portal, visit: Visit) -> None:
     visit.page.goto(portal.url)
     visit.page.wait_for_selector(FRESH)
-    context = browser.new_context(java_script_enabled=False, viewport={"width": 360, "height": 800})
+    context = context_in(browser, java_script_enabled=False, viewport={"width": 360, "height": 800})
     page = context.new_page()
     page.goto(portal.url)
     text = page.inner_text("main")
@@ -138,7 +147,7 @@ def test_with_script_numbers_change_within_two_seconds_and_curves_are_drawn(port
 @pytest.mark.parametrize("path", ["/", "/en", "/en/nothing"])
 @pytest.mark.parametrize("scheme", ["light", "dark", "print"])
 def test_the_page_can_be_read_by_everybody(browser: Browser, portal: Portal, path: str, scheme: str) -> None:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context = context_in(browser, viewport={"width": 1440, "height": 900})
     page = context.new_page()
     if scheme == "print":
         page.emulate_media(media="print")
@@ -152,7 +161,7 @@ def test_the_page_can_be_read_by_everybody(browser: Browser, portal: Portal, pat
 
 @pytest.mark.parametrize("width", [320, 360, 640, 820, 1100, 1440])
 def test_nothing_runs_out_of_the_page(browser: Browser, portal: Portal, width: int) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 800})
+    context = context_in(browser, viewport={"width": width, "height": 800})
     page = context.new_page()
     for path in ("/", "/en"):
         page.goto(portal.url + path)
@@ -197,7 +206,7 @@ def test_the_keyboard_finds_its_way_and_sees_where_it_is(portal: Portal, visit: 
 def test_whoever_wants_no_motion_gets_none(browser: Browser, portal: Portal) -> None:
     moving = []
     for wish in ("no-preference", "reduce"):
-        context = browser.new_context(reduced_motion="reduce" if wish == "reduce" else "no-preference")
+        context = context_in(browser, reduced_motion="reduce" if wish == "reduce" else "no-preference")
         page = context.new_page()
         page.goto(portal.url)
         page.wait_for_selector(FRESH)
@@ -208,7 +217,7 @@ def test_whoever_wants_no_motion_gets_none(browser: Browser, portal: Portal) -> 
 
 def test_an_area_that_falls_silent_is_admitted_once_and_then_mended(folder: Path, browser: Browser) -> None:
     with Portal(folder / "sites.csv", f"main={folder}/own") as portal:
-        context = browser.new_context()
+        context = context_in(browser)
         page = context.new_page()
         with serve_area(folder / "own", live):
             page.goto(portal.url)
@@ -224,7 +233,7 @@ def test_an_area_that_falls_silent_is_admitted_once_and_then_mended(folder: Path
 
 
 def test_a_portal_that_goes_away_is_missed_and_found_again(folder: Path, browser: Browser) -> None:
-    context = browser.new_context()
+    context = context_in(browser)
     page = context.new_page()
     with serve_area(folder / "again", live):
         with Portal(folder / "sites.csv", f"main={folder}/again") as portal:

@@ -16,17 +16,15 @@ from cloud.portal.live.frame import Frame
 from cloud.portal.live.sites import Roster, load_roster
 from cloud.portal.live.stream import EventStream
 from cloud.store.flight import fetch_table
-from cloud.store.protocol import StoreUnavailable
 from tests.cloud.portal_area import Series, gateway, gateway_table, live_table, serve_area, write_sites
 
 
 class City:
-    """One meter that shows the second; counts the questions. `slow_s` delays each answer, `fails` refuses it."""
+    """One meter that shows the second; counts the questions. `slow_s` delays each answer."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.slow_s = 0.0
-        self.broken = False
 
     def live(self) -> pa.Table:
         second = int(time.time())
@@ -35,8 +33,6 @@ class City:
     def __call__(self, name: str) -> pa.Table:
         self.asked.append(name)
         time.sleep(self.slow_s)
-        if self.broken:
-            raise StoreUnavailable("nobody there")
         return self.live() if name == "live" else gateway_table(gateway("g1", "a"))
 
 
@@ -85,30 +81,6 @@ def test_many_who_wait_make_one_question_a_second(roster: Roster) -> None:
     spent_s = asyncio.run(watch())
     assert 3 <= city.asked.count("live") <= spent_s + 1.5
     assert city.asked.count("gateways") == 1
-
-
-def test_an_area_that_is_silent_is_said_to_be_and_found_again(roster: Roster) -> None:
-    city = City()
-
-    async def watch() -> None:
-        city.broken = True
-        async with running(Feed(roster, {"main": city}, 30)) as feed:
-            first = await feed.after(1)
-            assert first.views["ko"].status.state == "none"
-            assert "main" in first.views["ko"].status.text
-            city.broken = False
-            live = await until(feed, "live")
-            value = live.snapshot.city["water_flow_m3_per_h"].value
-            city.broken = True
-            late = await until(feed, "late", 8)
-            assert late.snapshot.city["water_flow_m3_per_h"].value is not None
-            assert not late.areas[0].answering
-            assert "초 전 자료입니다" in late.views["ko"].status.text
-            city.broken = False
-            again = await until(feed, "live")
-            assert again.snapshot.city["water_flow_m3_per_h"].value != value
-
-    asyncio.run(watch())
 
 
 def test_an_area_that_hangs_holds_up_no_other(roster: Roster) -> None:
@@ -174,16 +146,22 @@ def test_a_listener_that_takes_nothing_is_let_go_and_a_slow_one_skips(roster: Ro
     assert frames[-1] - frames[0] > len(frames) - 1
 
 
-def test_the_question_goes_over_a_real_socket_and_survives_a_restart(roster: Roster, tmp_path: Path) -> None:
+def test_an_area_that_is_silent_is_said_to_be_and_found_again_over_its_socket(roster: Roster, tmp_path: Path) -> None:
     city, socket = City(), tmp_path / "main.sock"
 
     async def watch() -> None:
         async with running(Feed(roster, {"main": lambda name: fetch_table(socket, name)}, 30)) as feed:
-            assert (await feed.after(1)).views["ko"].status.state == "none"
+            first = await feed.after(1)
+            assert first.views["ko"].status.state == "none"
+            assert "main" in first.views["ko"].status.text
             with serve_area(socket, city.live):
-                await until(feed, "live")
-            await until(feed, "late", 8)
+                live = await until(feed, "live")
+            late = await until(feed, "late", 8)
+            assert not late.areas[0].answering
+            assert "초 전 자료입니다" in late.views["ko"].status.text
+            assert late.snapshot.city["water_flow_m3_per_h"].value is not None
             with serve_area(socket, city.live):
-                await until(feed, "live")
+                again = await until(feed, "live")
+            assert again.snapshot.city["water_flow_m3_per_h"].value != live.snapshot.city["water_flow_m3_per_h"].value
 
     asyncio.run(watch())

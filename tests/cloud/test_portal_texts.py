@@ -38,8 +38,11 @@ def test_every_reason_kind_and_utility_has_its_text() -> None:
     assert tuple(QUALITY_REASONS) == REASONS[1 : 1 + len(QUALITY_REASONS)]
 
 
-def test_every_text_is_used() -> None:
+def test_every_text_is_used_and_every_text_used_is_there() -> None:
     code = "\n".join(path.read_text("utf-8") for path in [*PORTAL.rglob("*.py"), *TEMPLATES])
+    said = set(re.findall(r'say\(\s*"([a-z_]+\.[a-z0-9_]+)"[,)]', code))
+    assert len(said) > 40
+    assert said <= set(catalogue())
     families = ("reason.", "kind.", "utility.", "month.", "weekday.", "warning.")
     unused = [key for key in catalogue() if not key.startswith(families) and f'"{key}"' not in code]
     assert unused == []
