@@ -97,7 +97,7 @@ class Meter:
             self._note(answered(self.health, answer.response_s))
             if self.model.pause_ms:
                 driver.rest(self.model.pause_ms / 1000)
-        elif answer.quality is Quality.NO_ANSWER:
+        elif answer.quality is Quality.NO_ANSWER or self.health.dead:
             self._note(silent(self.health, answer.ended_s))
         return answer
 
