@@ -143,7 +143,7 @@ def test_events_carry_curves_then_figures_each_second(portal: Portal) -> None:
     live = [event for _, event in events[1:]]
     assert live[1]["frame"] == live[0]["frame"] + 1
     assert live[2]["made_ms"] >= live[2]["last_reading_ms"] >= live[2]["tick_s"] * 1000
-    assert live[2]["series_in_tick"] == 1
+    assert live[2]["series_in_tick"] == 2
     assert live[0]["cells"]["a/gas"][0] == "no data"
     assert set(events[0][1]["curves"]) == set(live[0]["cells"])
 

@@ -186,10 +186,14 @@ def test_a_derived_flow_does_not_outlive_its_meter(roster: Roster) -> None:
 
 def test_the_newest_tick_tells_its_moments_of_reading(roster: Roster) -> None:
     snap = at(
-        power("e1", 2.0, at_ms=350), power("e2", 1.0, at_ms=50), power("e3", 1.0, time_s=NOW_S - 1), roster=roster
+        power("e1", 2.0, at_ms=350),
+        power("e2", 1.0, at_ms=50),
+        power("e3", 1.0, time_s=NOW_S - 1),
+        Series("g1", "gas_flow_m3_per_h", None, quality=16, at_ms=900),
+        roster=roster,
     )
     assert snap.tick is not None
-    assert (snap.tick.time_s, snap.tick.series) == (NOW_S, 2)
+    assert (snap.tick.time_s, snap.tick.series) == (NOW_S, 3)
     assert (snap.tick.first_ms, snap.tick.last_ms) == (NOW_S * 1000 + 50, NOW_S * 1000 + 350)
     assert snap.tick.lag_s == pytest.approx(1.8, abs=0.1)
 

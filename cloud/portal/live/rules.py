@@ -59,7 +59,8 @@ class Clock:
 
 @dataclass(frozen=True)
 class Tick:
-    """The newest tick: how many series are in it, and the first and last moment of reading, epoch milliseconds.
+    """The newest tick that brought a value: how many series have come in for it, the missing ones too, and the
+    first and last moment of reading, epoch milliseconds.
 
     `lag_s` is the time since reading that 95 of 100 series do not exceed, among these and those that are at most
     some seconds behind.
@@ -206,4 +207,4 @@ def _newest(live: pa.Table, clock: Clock) -> Tick | None:
     moments_ms = time_s[recent] * 1000 + live["at_ms"].cast(pa.int64()).fill_null(0).to_numpy()[recent]
     of_tick = moments_ms[time_s[recent] == newest]
     lag_s = clock.now_s - float(np.quantile(moments_ms, 0.05)) / 1000
-    return Tick(newest, len(of_tick), int(of_tick.min()), int(of_tick.max()), lag_s)
+    return Tick(newest, int((time_s == newest).sum()), int(of_tick.min()), int(of_tick.max()), lag_s)
