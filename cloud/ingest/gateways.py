@@ -106,8 +106,13 @@ def _row(name: str, gateway: Gateway) -> dict[str, object]:
         "gateway": name,
         "site": gateway.site,
         "online": state is not None and state.status != "offline",
-        "state_time_s": state.time_s if state is not None and state.time_s else None,
-        "outbox_batches": state.outbox_batches if state is not None else None,
+        "state_time_s": _int64(state.time_s) if state is not None and state.time_s else None,
+        "outbox_batches": _int64(state.outbox_batches) if state is not None else None,
         "warnings": state.warnings if state is not None else [],
         "delay_s": gateway.delay_s,
     }
+
+
+def _int64(number: int) -> int:
+    """JSON has numbers of any length, a table has not."""
+    return max(-(2**63), min(number, 2**63 - 1))

@@ -12,18 +12,21 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
-from cloud.ingest.check import Bounds, Checked, Message, check
+from cloud.ingest.check import Bounds, Checked, Message, Refusal, check
 from cloud.ingest.gaps import Gaps
 from cloud.ingest.gateways import Gateways
 from cloud.ingest.known import Known
 from cloud.ingest.ledger import Ledger, Row, Verdict, content_hash
 from cloud.ingest.link import Arrived
 from cloud.ingest.metrics import Metrics
-from cloud.store.protocol import LEDGER, QUARANTINE, SPANS, Commit
+from cloud.store.protocol import APPEND, LEDGER, QUARANTINE, SPANS, Commit
 from contract.messages import Receipt, decode_birth, decode_state, to_ranges
 from contract.problems import Problem
+from contract.refusals import NOT_SENML
+from contract.senml import MAX_BATCH_BYTES
 from contract.topics import Address, BatchId, parse_topic
 
 LOG = logging.getLogger(__name__)
@@ -72,7 +75,7 @@ def prepare(arrived: Sequence[Arrived], area: str, known: Known, books: Books, b
             _take_batch(pile, address, message, books)
         else:
             _take_news(address, message, known, books)
-    checked = check(pile.messages, known, bounds)
+    checked = _check(pile.messages, known, bounds)
     _count(pile, checked, known, books)
     commit = Commit(
         readings=checked.readings,
@@ -81,6 +84,25 @@ def prepare(arrived: Sequence[Arrived], area: str, known: Known, books: Books, b
         spans=_rows(books.ledger.fold(), SPANS),
     )
     return Prepared(commit, _receipts(pile, checked, arrived), arrived)
+
+
+def _check(messages: Sequence[Message], known: Known, bounds: Bounds) -> Checked:
+    """As `check`. Should a mistake of ours make it fail, all but the messages that fail by themselves go on."""
+    try:
+        return check(messages, known, bounds)
+    except Exception:
+        # without this, one message would stop the area at every start, since the broker delivers it again
+        LOG.exception("check failed messages=%d", len(messages))
+        if len(messages) == 1:
+            whole = messages[0].payload.decode("utf-8", "replace")
+            return Checked(APPEND.empty_table(), [Refusal(0, NOT_SENML, whole)], np.full(1, np.nan))
+    half = len(messages) // 2
+    one, other = _check(messages[:half], known, bounds), _check(messages[half:], known, bounds)
+    return Checked(
+        pa.concat_tables([one.readings, other.readings]).combine_chunks(),
+        [*one.refusals, *(refusal._replace(message=refusal.message + half) for refusal in other.refusals)],
+        np.concatenate([one.sent_s, other.sent_s]),
+    )
 
 
 def _take_batch(pile: _Sorted, address: Address, message: Arrived, books: Books) -> None:
@@ -105,8 +127,8 @@ def _take_batch(pile: _Sorted, address: Address, message: Arrived, books: Books)
 
 
 def _take_news(address: Address, message: Arrived, known: Known, books: Books) -> None:
-    """A birth or a state. Of a gateway that is not known nothing is kept."""
-    if not known.knows(address.gateway):
+    """A birth or a state. Of a gateway that is not known nothing is kept, nor what is larger than any batch."""
+    if not known.knows(address.gateway) or len(message.payload) > MAX_BATCH_BYTES:
         return
     try:
         if address.leaf == "birth":
