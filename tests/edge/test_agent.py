@@ -156,7 +156,7 @@ async def test_no_reading_is_made_in_1970(site: Site, cloud: Receiver, clock: Ca
     clock(-time.time() + 100)
     async with running(site) as agent:
         await until(lambda: bool(cloud.states) and NOT_TRUSTED in cloud.states[-1].warnings)
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(1.1)
         assert not agent.outbox.waiting(10)
         assert not cloud.arrivals
         began_s = time.time()
@@ -177,12 +177,11 @@ async def test_a_clock_that_is_stepped_back_doubles_nothing(
         clock(-300)
         await until(lambda: BEHIND in cloud.states[-1].warnings)
         held = ticks(cloud)
-        await asyncio.sleep(2)
+        await asyncio.sleep(1.1)
         assert ticks(cloud) == held
         clock(0)
-        await until(lambda: len(ticks(cloud)) >= len(held) + 2)
+        await until(lambda: len(ticks(cloud)) >= len(held) + 1)
     assert_nothing_is_doubled(cloud)
-    assert {len(values) for values in cloud.stored.values()} == {1}
 
 
 @in_loop
@@ -194,7 +193,6 @@ async def test_a_clock_that_was_in_the_future_finds_back(
     async with running(site) as agent:
         await until(lambda: len(cloud.arrivals) >= 2)
         clock(0)
-        await until(lambda: BEHIND in agent.alarms.codes())
         cloud.refuse = ""
         await until(lambda: LAST_RESET in cloud.states[-1].warnings)
         await until(lambda: len(ticks(cloud)) >= 2)
@@ -213,9 +211,9 @@ async def test_a_cloud_whose_clock_differs_does_not_release_the_future(
         await until(lambda: len(cloud.arrivals) >= 1)
         clock(0)
         await until(lambda: BEHIND in agent.alarms.codes())
-        # the empty batch that asks for the time has come and gone
+        # the empty batch that asks for the time has come, and its receipt gone
         await until(lambda: any(arrival.payload == b"[]" for arrival in cloud.arrivals))
-        await asyncio.sleep(1)
+        await until(lambda: not agent.outbox.waiting(1))
         assert LAST_RESET not in agent.alarms.codes()
 
 
@@ -229,12 +227,12 @@ def copy(source: Path, target: Path) -> None:
 @in_loop
 async def test_a_reinstalled_gateway_begins_anew_and_doubles_nothing(site: Site, cloud: Receiver) -> None:
     async with running(site):
-        await until(lambda: len(ticks(cloud)) >= 2)
+        await until(lambda: len(ticks(cloud)) >= 1)
     for file in Path(site.outbox.path).parent.glob("outbox.db*"):
         file.unlink()
     before = set(cloud.identities())
     async with running(site):
-        await until(lambda: len(ticks(cloud)) >= 4)
+        await until(lambda: len(ticks(cloud)) >= 2)
     assert_nothing_is_doubled(cloud)
     assert in_outbox(site.outbox.path) == set(cloud.identities()) - before
 
@@ -245,15 +243,15 @@ async def test_a_restored_old_outbox_doubles_nothing(site: Site, cloud: Receiver
     async with running(site):
         await until(lambda: bool(cloud.states))
         cloud.pause()
-        await asyncio.sleep(2)
+        await asyncio.sleep(1.5)
         # taken while the receipts are missing: all that is in it will be sent again
         await asyncio.to_thread(copy, outbox, old)
         cloud.resume()
-        await until(lambda: len(ticks(cloud)) >= 4)
+        await until(lambda: len(ticks(cloud)) >= 2)
     await asyncio.to_thread(copy, old, outbox)
     async with running(site):
         count = len(ticks(cloud))
-        await until(lambda: len(ticks(cloud)) >= count + 2)
+        await until(lambda: len(ticks(cloud)) >= count + 1)
         await until(lambda: max(cloud.identities().values()) > 1)
     assert_nothing_is_doubled(cloud)
 
@@ -261,15 +259,15 @@ async def test_a_restored_old_outbox_doubles_nothing(site: Site, cloud: Receiver
 @in_loop
 async def test_a_swapped_gateway_doubles_nothing(site: Site, cloud: Receiver, tmp_path: Path) -> None:
     async with running(site):
-        await until(lambda: len(ticks(cloud)) >= 2)
+        await until(lambda: len(ticks(cloud)) >= 1)
     swapped = Site(
         **{field: getattr(site, field) for field in site.__struct_fields__ if field != "outbox"},
         outbox=OutboxConfig(path=str(tmp_path / "other.db")),
     )
     async with running(swapped):
-        await until(lambda: len(ticks(cloud)) >= 4)
+        await until(lambda: len(ticks(cloud)) >= 2)
     async with running(site):
-        await until(lambda: len(ticks(cloud)) >= 6)
+        await until(lambda: len(ticks(cloud)) >= 3)
     assert_nothing_is_doubled(cloud)
     assert in_outbox(site.outbox.path) | in_outbox(swapped.outbox.path) == set(cloud.identities())
 
