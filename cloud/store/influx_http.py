@@ -30,7 +30,7 @@ _ABSENT = 'SELECT first("quality") FROM "bitgoeul_absent" WHERE time >= 0s AND t
 class InfluxSettings:
     """Where InfluxDB is and who asks: `token`, or `user` and `password` (2.x and 3: any user, the token).
 
-    `gzip` pays where the network is slower than a processor core squeezes, some 60 MB/s; not on loopback.
+    `gzip` makes a seventh of the lines for 0.3 µs each here and more there: for a network, not for loopback.
     """
 
     url: str
