@@ -26,7 +26,6 @@ from commands.processes import Child, bitgoeul, wait_until
 from contract.problems import Problem, UsageProblem
 from simulators.servers import Server, create_database, influxdb, mosquitto
 
-GATEWAYS = 1000
 DATABASE, RAW_DATABASE = "bitgoeul", "raw"
 STORES = ("duckdb", "influx")
 
@@ -36,6 +35,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store", choices=("both", *STORES), default="both", help=say("기본: 둘 다", "default: both, in turn")
     )
+    parser.add_argument("--gateways", type=int, default=1000, help=say("게이트웨이 수", "how many gateways"))
     parser.add_argument(
         "--duckdb-readings", type=int, default=6_000_000, help=say("DuckDB로 보낼 건수", "readings sent to DuckDB")
     )
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         for store in wanted:
             readings = args.duckdb_readings if store == "duckdb" else args.influx_readings
-            load = _load(readings)
+            load = _load(args.gateways, readings)
             place = folder / store
             place.mkdir()
             figures |= _duckdb(place, load) if store == "duckdb" else _influx(place, load)
@@ -66,13 +66,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _load(readings: int) -> Load:
-    batches = readings // (GATEWAYS * BATCH_READINGS)
-    if batches < 2:
-        least = 2 * GATEWAYS * BATCH_READINGS
-        raise UsageProblem(f"측정값은 {least:,}건 이상이어야 합니다", f"expected at least {least:,} readings")
+def _load(gateways: int, readings: int) -> Load:
+    if not 1 <= gateways <= 9999:
+        raise UsageProblem(f"--gateways {gateways}: 1~9999이어야 합니다", f"--gateways {gateways}: expected 1 to 9999")
+    least = 2 * gateways * BATCH_READINGS
+    if readings < least:
+        raise UsageProblem(
+            f"측정값 {readings:,}건: 게이트웨이 {gateways:,}대에는 {least:,}건 이상이어야 합니다",
+            f"{readings:,} readings: expected at least {least:,} for {gateways:,} gateways",
+        )
     # lately, so that it is not too old, and not in the future
-    return Load(GATEWAYS, batches, int(time.time()) // 3600 * 3600 - 3600)
+    return Load(gateways, readings // (gateways * BATCH_READINGS), int(time.time()) // 3600 * 3600 - 3600)
 
 
 def _duckdb(folder: Path, load: Load) -> dict[str, float]:

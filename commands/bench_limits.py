@@ -29,8 +29,10 @@ def duckdb_per_s(path: Path, load: Load) -> float:
     try:
         names = _names(load)
         series = store.series(*names)
-        warm, *commits = [Commit(readings=table) for table in _tables(load, series)]
-        store.commit(warm)
+        commits = [Commit(readings=table) for table in _tables(load, series)]
+        warm, commits = commits[: _commits_a_tick(load)], commits[_commits_a_tick(load) :]
+        for commit in warm:
+            store.commit(commit)
         began_s = time.perf_counter()
         for commit in commits:
             store.commit(commit)
@@ -44,15 +46,17 @@ def influx_per_s(url: str, database: str, load: Load) -> float:
     """Readings a second in posts to /write like those of our store, over as many connections, made beforehand."""
     meters, quantities = _names(load)
     heads = pa.array([lines.head(meter, quantity) for meter, quantity in zip(meters, quantities, strict=True)])
-    bodies = []
-    for table in _tables(load, np.arange(len(meters), dtype=np.int32)):
-        for at in range(0, table.num_rows, POST_LINES):
-            text = lines.line_protocol(heads, table.slice(at, POST_LINES))
-            bodies.append(bytes(lines.body(text)))
-    warm = load.gateways * BATCH_READINGS // POST_LINES
-    _post_all(url, database, bodies[:warm])
-    seconds = _post_all(url, database, bodies[warm:])
-    return (len(bodies) - warm) * POST_LINES / seconds
+    warm, timed, readings = [], [], 0
+    for at, table in enumerate(_tables(load, np.arange(len(meters), dtype=np.int32))):
+        text = lines.line_protocol(heads, table)
+        posts = [bytes(lines.body(text[first : first + POST_LINES])) for first in range(0, len(text), POST_LINES)]
+        if at < _commits_a_tick(load):
+            warm += posts
+        else:
+            timed += posts
+            readings += table.num_rows
+    _post_all(url, database, warm)
+    return readings / _post_all(url, database, timed)
 
 
 def influx_count(url: str, database: str, measurements: Sequence[str], load: Load) -> int:
@@ -98,14 +102,17 @@ def _names(load: Load) -> tuple[list[str], list[str]]:
     return meters, list(QUANTITIES) * (len(meters) // len(QUANTITIES))
 
 
+def _commits_a_tick(load: Load) -> int:
+    return -(-load.gateways // COMMIT_GATEWAYS)
+
+
 def _tables(load: Load, series: "np.ndarray[tuple[int], np.dtype[np.int32]]") -> Iterator[pa.Table]:
     """APPEND tables with the very readings that are published, as ingest would commit them."""
-    batches = min(load.batches, MAX_READINGS // (load.gateways * BATCH_READINGS))
+    batches = min(load.batches, 1 + MAX_READINGS // (load.gateways * BATCH_READINGS))
     for n in range(1, batches + 1):
         for first in range(0, load.gateways, COMMIT_GATEWAYS):
-            readings = [
-                reading for number in range(first, first + COMMIT_GATEWAYS) for reading in batch(load, number, n)
-            ]
+            numbers = range(first, min(first + COMMIT_GATEWAYS, load.gateways))
+            readings = [reading for number in numbers for reading in batch(load, number, n)]
             start = first * BATCH_READINGS
             yield pa.table(
                 [
