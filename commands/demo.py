@@ -22,7 +22,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from commands import judge, stretch
 from commands.language import say
 from commands.listener import Listener, freshness_s
-from commands.processes import Child, bitgoeul, stop_all, wait_until
+from commands.processes import Child, bitgoeul, check_alive, stop_all, wait_until
 from contract.problems import Problem, UsageProblem
 from simulators.servers import free_port
 
@@ -138,6 +138,7 @@ def _start(folder: Path, port: int, stack: ExitStack) -> City:
     listener = Listener(port)
     stack.callback(listener.close)
     wait_until(lambda: listener.live, say("실시간 화면", "the live page"), [*others, *gateways], 60)
+    check_alive([*others, *gateways])  # a page that somebody else shows at that port is not ours
     return City(sites, gateways, others, listener, time.monotonic() - began_s)
 
 

@@ -93,18 +93,23 @@ def wait_until(ready: Callable[[], bool], what: str, children: Sequence[Child], 
     """Return once `ready()`; raises Problem when a child ended meanwhile, or when it takes too long."""
     deadline = time.monotonic() + timeout_s
     while not ready():
-        for child in children:
-            if not child.alive:
-                words = child.last_words()
-                raise Problem(
-                    f"{child.name}: 시작하지 못했습니다: {words} (기록: {child.log})",
-                    f"{child.name}: did not start: {words} (log: {child.log})",
-                )
+        check_alive(children)
         if time.monotonic() > deadline:
             raise Problem(
                 f"{what}: {timeout_s:.0f}초 안에 준비되지 않았습니다", f"{what}: not ready within {timeout_s:.0f} s"
             )
         time.sleep(0.05)
+
+
+def check_alive(children: Sequence[Child]) -> None:
+    """Raises Problem with the last words of one that has ended."""
+    for child in children:
+        if not child.alive:
+            words = child.last_words()
+            raise Problem(
+                f"{child.name}: 끝나 버렸습니다: {words} (기록: {child.log})",
+                f"{child.name}: has ended: {words} (log: {child.log})",
+            )
 
 
 def stop_all(children: Sequence[Child], timeout_s: float = 10) -> None:
