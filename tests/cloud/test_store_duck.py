@@ -90,6 +90,13 @@ def test_rows_identities_and_conflicts_are_counted(store: DuckStore) -> None:
     assert store.rows(0, 2**35).column("value").to_pylist() == [2.0, 2.0, 1.0, 1.0, None]
 
 
+def test_the_latest_wins_among_many(store: DuckStore) -> None:
+    (number,) = store.series(["a"], [IMPORT]).tolist()
+    for value in (1.0, 2.0, 3.0):
+        store.commit(Commit(readings=block(number, 150_000, value=value)))
+    assert set(store.rows(0, 2**35).column("value").to_pylist()) == {3.0}
+
+
 def test_the_latest_still_wins_when_rows_before_it_were_deleted_and_the_file_was_packed(
     store: DuckStore, path: Path
 ) -> None:

@@ -30,14 +30,16 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 @contextmanager
-def answering(answer: Callable[[str], Answer]) -> Iterator[str]:
-    """The address of a server that gives to each path what `answer` has for it."""
+def answering(answer: Callable[[str], Answer], authorizations: list[str] | None = None) -> Iterator[str]:
+    """The address of a server that gives to each path what `answer` has for it, and notes who asked."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if authorizations is not None:
+                authorizations.append(self.headers["Authorization"])
             status, headers, body = answer(self.path)
             self.send_response(status)
             for name, value in headers.items():
@@ -150,6 +152,14 @@ def test_an_error_that_hides_in_an_empty_csv_answer_is_no_empty_table(tmp_path: 
         healthy.set()
         assert store.rows(TICK_S, TICK_S + 10).num_rows == 0
         store.close()
+
+
+def test_a_token_goes_before_user_and_password() -> None:
+    asked: list[str] = []
+    with answering(lambda _: (200, {}, json.dumps(HONEST).encode()), asked) as url:
+        InfluxConnection(InfluxSettings(url, "energy", "user", "pw", token="a-token")).check()
+        InfluxConnection(InfluxSettings(url, "energy", "user", "pw")).check()
+    assert asked == ["Token a-token", "Basic dXNlcjpwdw=="]
 
 
 def test_neither_password_nor_token_is_shown() -> None:
