@@ -12,7 +12,7 @@ from cloud.portal.live.sites import Roster, load_roster
 from cloud.portal.live.sums import Figure
 from tests.cloud.portal_area import MIDNIGHT_S, NOW_S, Series, live_table, write_sites
 
-CLOCK = Clock(NOW_S + 1, stale_after_s=30)
+CLOCK = Clock(NOW_S + 1, stale_after_s=100)
 
 
 def site(meter: str, utility: str = "electricity", role: str = "main", multiplier: float = 1, name: str = "a") -> str:
@@ -75,11 +75,28 @@ def test_a_meter_that_was_never_heard_is_expected_all_the_same(roster: Roster) -
     assert snap.tick is None
 
 
-@pytest.mark.parametrize("time_s", [NOW_S - 30, NOW_S + 600])
+@pytest.mark.parametrize("time_s", [NOW_S - 100, NOW_S + 600])
 def test_a_value_far_from_now_is_not_live(roster: Roster, time_s: int) -> None:
     snap = at(power("e1", 2.0), power("e2", 1.0, time_s=time_s), roster=roster)
     figure = snap.rows[0]["electricity_import_power_kw"]
     assert (figure.value, figure.counted, figure.reason) == (80.0, 1, "stale")
+
+
+def test_a_meter_that_reports_seldom_is_live_for_longer_and_one_that_reports_often_is_not(roster: Roster) -> None:
+    trails = Trails()
+    said = {}
+    for second in range(0, 1200, 10):
+        hourly = NOW_S + second // 600 * 600
+        often = NOW_S + min(second, 900)
+        series = [Series("h1", "heat_power_kw", 5.0, time_s=hourly), power("e1", 2.0, time_s=often)]
+        figures = snapshot(live_table(*series), roster, trails, Clock(NOW_S + second, 15)).rows[0]
+        said[second] = (figures["heat_power_kw"].counted, figures["electricity_import_power_kw"].counted)
+    assert said[80] == (1, 1)  # heard once
+    assert said[500] == (0, 1)
+    assert said[600] == (1, 1)
+    assert said[1190] == (1, 0)  # known by now: every ten minutes, and every ten seconds
+    assert said[930] == (1, 1)
+    assert said[940] == (1, 0)
 
 
 def test_the_newest_and_oldest_reading_are_told(roster: Roster) -> None:
@@ -176,7 +193,7 @@ def test_a_derived_flow_does_not_outlive_its_meter(roster: Roster) -> None:
     silent = Series("w1", "pulses_count", None, quality=16, time_s=NOW_S + 121)
     snap = snapshot(live_table(silent), roster, trails, Clock(NOW_S + 121, 30))
     assert snap.rows[0]["water_flow_m3_per_h"] == Figure(expected=1, reason="no-answer")
-    stale = snapshot(live_table(pulses), roster, trails, Clock(NOW_S + 200, 30))
+    stale = snapshot(live_table(pulses), roster, trails, Clock(NOW_S + 400, 30))
     assert stale.rows[0]["water_flow_m3_per_h"].reason == "stale"
     fallen = Series("w1", "pulses_count", 3.0, time_s=NOW_S + 122)
     assert snapshot(live_table(fallen), roster, trails, Clock(NOW_S + 122, 30)).rows[0][

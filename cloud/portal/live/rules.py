@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from cloud.portal.live.meters import REASONS, Bools, Column, Floats, Ints, Meters, gather, unlisted
+from cloud.portal.live.meters import REASONS, Bools, Column, Floats, Meters, gather, unlisted
 from cloud.portal.live.rates import Trail
+from cloud.portal.live.rhythm import Rhythm
 from cloud.portal.live.sites import Roster
 from cloud.portal.live.sums import Figure, Measured, Sums, sum_rows
 
@@ -42,7 +43,7 @@ _STALE, _WARMING_UP, _NEVER_HEARD, _NO_MIDNIGHT, _FELL = map(
 
 @dataclass(frozen=True)
 class Clock:
-    """`now_s` is UTC epoch seconds; a value whose time is further than `stale_after_s` from it is not live."""
+    """`now_s` is UTC epoch seconds; a value whose time is nearer than `stale_after_s` to it is live in any case."""
 
     now_s: float
     stale_after_s: int
@@ -50,11 +51,6 @@ class Clock:
     def midnight_s(self) -> int:
         """The last local midnight."""
         return int(self.now_s + SEOUL_S) // DAY_S * DAY_S - SEOUL_S
-
-    def is_live(self, time_s: Ints) -> Bools:
-        """Which of the times are near enough to now."""
-        near: Bools = np.abs(self.now_s - time_s) <= self.stale_after_s
-        return near
 
 
 @dataclass(frozen=True)
@@ -91,6 +87,7 @@ class Trails:
 
     register: Trail = field(default_factory=Trail)
     export: Trail = field(default_factory=Trail)
+    rhythm: Rhythm = field(default_factory=Rhythm)
 
 
 def snapshot(live: pa.Table, roster: Roster, trails: Trails, clock: Clock) -> Snapshot:
@@ -138,7 +135,8 @@ def _moment(meters: Meters, roster: Roster, trails: Trails, clock: Clock) -> _Fl
     outward = np.where(derived, np.where(export.listed, fall, 0), np.maximum(-power, 0))
     time_s = np.where(derived, register.time_s, instant.time_s)
     reason = np.where(derived, register.missing(), instant.missing())
-    reason = np.where((reason == 0) & ~clock.is_live(time_s), _STALE, reason)
+    live = trails.rhythm.is_live(time_s, clock.now_s, clock.stale_after_s)
+    reason = np.where((reason == 0) & ~live, _STALE, reason)
     reason = np.where((reason == 0) & np.isnan(inward - outward), _WARMING_UP, reason)
 
     def measured(value: Floats) -> Measured:

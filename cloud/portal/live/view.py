@@ -69,6 +69,8 @@ def _cell(figures: dict[str, Figure], utility: str, offline: bool, snapshot: Sna
 
 def number(value: float) -> str:
     """Three significant digits or all before the point, with separators of thousands."""
+    if not value:
+        return "0"
     size = abs(value)
     text = f"{value:,.0f}" if size >= 99.95 else f"{value:,.1f}" if size >= 9.995 else f"{value:,.2f}"
     return text.replace("-", "−") if float(text.replace(",", "")) else text.lstrip("-")
@@ -112,10 +114,10 @@ def _day_note(figure: Figure, snapshot: Snapshot, say: Say) -> str:
 
 
 def _extra(figures: dict[str, Figure], utility: str, say: Say) -> str:
-    """How electricity use divides between the grid and the sun, where there is sun at all and nothing is missing."""
+    """How electricity use divides between the grid and the sun, while there is sun and nothing is missing."""
     use, made = figures[NOW["electricity"]], figures[NOW["production"]]
     complete = made.expected and made.counted == made.expected and use.counted == use.expected
-    if not complete or use.value is None or made.value is None:
+    if not complete or use.value is None or not made.value:
         return ""
     if utility == "electricity":
         from_grid = use.value - made.value
