@@ -8,12 +8,12 @@ are shorter than a round. The limit is what frame lengths, 3.5-character gaps an
 
 import argparse
 import asyncio
+import contextlib
 import json
 import multiprocessing
 import os
 import time
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
@@ -184,7 +184,7 @@ async def _pass(seconds: float, taken: Taken) -> None:
             )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _bus() -> Any:  # an iterator of (port, connection)
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -204,6 +204,9 @@ def _ask(bus: Connection, what: str) -> Any:
 
 def _serve(pipe: Connection) -> None:
     """The bus, in its process: sends its port, then obeys."""
+    with contextlib.suppress(PermissionError):
+        # it stands for wires and meters, which nothing else that runs here can delay
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     meters = [SimMeter(name, MODEL, unit, lambda _q, time_s: time_s % 1000) for unit, name in enumerate(_names(), 1)]
     line = SimLine("bench", meters)
     with RtuBus(line, Wire(baud=9600, turnaround_s=TURNAROUND_S)) as bus:
