@@ -3,11 +3,12 @@
 import argparse
 
 from cloud.portal import settings
+from commands.language import say
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """The portal's own."""
-    settings.add_options(parser)
+    settings.add_options(parser, say)
 
 
 def run(args: argparse.Namespace) -> int:

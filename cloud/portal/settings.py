@@ -1,6 +1,7 @@
 """What an operator decides for the portal: one frozen value, built once from the command line."""
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ class Area:
 
 @dataclass(frozen=True)
 class Settings:
-    """`stale_after_s`: a value older than this is not shown as live; about three ticks of the slowest gateway.
+    """`stale_after_s`: a value up to this old is live in any case, an older one while its meter keeps its rhythm.
 
     `hosts` are the names under which browsers may ask for the portal; anything else in a Host header is refused.
     """
@@ -34,33 +35,39 @@ class Settings:
     city_en: str = "Gwangju"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `bitgoeul cloud portal`."""
+def add_options(parser: argparse.ArgumentParser, say: Callable[[str, str], str]) -> None:
+    """The options of `bitgoeul cloud portal`; `say` chooses between Korean and English."""
     parser.add_argument(
-        "--sites", type=Path, required=True, metavar="SITES.CSV", help="시설과 계량기 목록 / sites and their meters"
+        "--sites",
+        type=Path,
+        required=True,
+        metavar="SITES.CSV",
+        help=say("시설과 계량기 목록", "sites and their meters"),
     )
     parser.add_argument(
         "--area",
         action="append",
         required=True,
         metavar="NAME=SOCKET",
-        help="구역 프로세스의 소켓, 여러 번 가능 / socket of an area's process; may be repeated",
+        help=say("구역 프로세스의 소켓, 여러 번 가능", "socket of an area's process; may be repeated"),
     )
-    parser.add_argument("--host", default=Settings.host, help="기본 127.0.0.1 / default 127.0.0.1")
-    parser.add_argument("--port", type=int, default=Settings.port, help="기본 8080 / default 8080")
+    parser.add_argument("--host", default=Settings.host, help=say("기본 127.0.0.1", "default 127.0.0.1"))
+    parser.add_argument("--port", type=int, default=Settings.port, help=say("기본 8080", "default 8080"))
     parser.add_argument(
         "--public-host",
         action="append",
         default=[],
         metavar="NAME",
-        help="브라우저가 쓰는 호스트 이름, 여러 번 가능 / name that browsers use; may be repeated",
+        help=say("브라우저가 쓰는 호스트 이름, 여러 번 가능", "name that browsers use; may be repeated"),
     )
     parser.add_argument(
         "--stale-after",
         type=int,
         default=Settings.stale_after_s,
         metavar="SECONDS",
-        help="이보다 오래된 값은 실시간으로 보이지 않음, 기본 180 / older values are not shown as live, default 180",
+        help=say(
+            "이보다 오래된 값은 실시간으로 보이지 않음, 기본 180", "older values are not shown as live, default 180"
+        ),
     )
 
 

@@ -243,3 +243,15 @@ def test_a_portal_that_goes_away_is_missed_and_found_again(folder: Path, browser
         with Portal(folder / "sites.csv", f"main={folder}/again", options=("--port", str(portal.port))):
             page.wait_for_selector(FRESH, timeout=15_000)
     context.close()
+
+
+def test_a_page_that_never_gets_an_event_says_so(browser: Browser, portal: Portal) -> None:
+    context = context_in(browser)
+    page = context.new_page()
+    page.route("**/events*", lambda route: route.fulfill(status=503))
+    page.goto(portal.url)
+    page.wait_for_selector("#status[data-state=late]")
+    expect(page.locator("#status")).to_contain_text("초 전 자료입니다")
+    page.unroute("**/events*")
+    page.wait_for_selector(FRESH)
+    context.close()

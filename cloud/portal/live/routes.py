@@ -22,6 +22,7 @@ from cloud.portal.texts import LANGUAGES, Language, path_in
 from cloud.store.flight import fetch_table
 
 Seen = Annotated[str, Header(alias="if-none-match", include_in_schema=False)]
+READ = ["GET", "HEAD"]
 Make = Callable[[Frame], bytes]
 
 
@@ -41,11 +42,11 @@ def room(house: House) -> Room:
 def _add_pages(router: APIRouter, house: House, roster: Roster, feed: Feed) -> None:
     page = {language: _once(feed, "text/html", partial(_page, house, roster, language)) for language in LANGUAGES}
 
-    @router.get("/", include_in_schema=False)
+    @router.api_route("/", methods=READ, include_in_schema=False)
     async def korean(seen: Seen = "") -> Response:
         return page["ko"](seen)
 
-    @router.get("/en", include_in_schema=False)
+    @router.api_route("/en", methods=READ, include_in_schema=False)
     async def english(seen: Seen = "") -> Response:
         return page["en"](seen)
 
@@ -62,7 +63,7 @@ def _add_data(router: APIRouter, roster: Roster, feed: Feed) -> None:
         """Changes about once a second; ask with If-None-Match to be told so. For a stream of changes: /events."""
         return data(seen)
 
-    @router.get("/healthz", include_in_schema=False)
+    @router.api_route("/healthz", methods=READ, include_in_schema=False)
     async def health() -> Response:
         """503 where no area's process answers: there is nothing to show then."""
         frame = feed.frame

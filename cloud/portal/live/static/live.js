@@ -15,7 +15,8 @@ const announcement = document.getElementById("announcement");
 const cells = new Map([...document.querySelectorAll("[data-cell]")].map((node) => [node.dataset.cell, cellOf(node)]));
 let source = null;
 let curveStep = 5;
-let newest = null; // { made_ms, age_ms, at }: of the newest event, and when it came by our own clock
+let newest = { age_ms: 0, at: performance.now() }; // how old its data was, and when it came by our own clock
+let waiting = 0; // since when, by our own clock
 
 function cellOf(node) {
   const part = (name) => node.querySelector(`[data-part=${name}]`);
@@ -51,8 +52,9 @@ function show(event) {
   put(document.querySelector(".as-of"), texts.asOf.replace("{date}", live.date).replace("{time}", live.clock));
   put(document.getElementById("gateways"), live.gateways);
   list(document.getElementById("troubles"), live.troubles);
-  const age_ms = live.last_reading_ms === null ? null : live.made_ms - live.last_reading_ms;
+  const age_ms = live.last_reading_ms === null ? 0 : live.made_ms - live.last_reading_ms;
   newest = { age_ms, at: performance.now() };
+  waiting = newest.at;
   say(live.status.state, live.status.label, live.status.text);
 }
 
@@ -73,8 +75,8 @@ function say(state, label, text) {
 }
 
 function watch() {
-  if (!newest || document.hidden || performance.now() - newest.at < SILENT_MS) return;
-  const seconds = Math.ceil(((newest.age_ms || 0) + performance.now() - newest.at) / 1000);
+  if (document.hidden || performance.now() - waiting < SILENT_MS) return;
+  const seconds = Math.ceil((newest.age_ms + performance.now() - newest.at) / 1000);
   say("late", texts.late, texts.lost.replace("{age}", age(seconds)));
   if (source.readyState === EventSource.CLOSED) listen();
 }
@@ -130,6 +132,7 @@ function draw(cell) {
 }
 
 function listen() {
+  waiting = performance.now();
   source = new EventSource(`/events?lang=${document.documentElement.lang}`);
   source.addEventListener("curves", curves);
   source.addEventListener("live", show);
@@ -143,4 +146,3 @@ document.addEventListener("visibilitychange", () => {
   source.close();
   if (!document.hidden) listen();
 });
-window.addEventListener("pagehide", () => source.close());
