@@ -178,7 +178,9 @@ class Connection:
     def _disconnected(
         self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
-        self._close(self._said or reason.getName())
+        # paho has no word of its own for the end of the stream
+        ended = reason.getName() == "Unspecified error"
+        self._close(self._said or ("connection ended by the other side" if ended else reason.getName()))
 
     def _subscribed(
         self, _client: Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None

@@ -20,8 +20,9 @@ from contract.senml import FUTURE_TOLERANCE_S, MAX_BATCH_BYTES, encode_batch
 from contract.topics import BatchId
 from edge.alarms import Alarms
 from edge.config import OutboxConfig
+from edge.flow import LARGEST_N
 from edge.outbox_bounds import Desk, Room, forget, make_room, unpack
-from edge.outbox_file import DONE, WAITING, WHOLE, OutboxFile, is_corrupt
+from edge.outbox_file import DONE, WAITING, WHOLE, OutboxFile, cannot_open, is_corrupt, is_full
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ RUN_CHARACTERS = string.ascii_lowercase + string.digits
 RUNS_REPORTED = 64
 NO_LINE = 0
 SPANS_AT_ONCE = 10_000
-LARGEST_N = 10**15 - 1  # what a topic can carry (contract.topics)
+FORGOTTEN_ON_LOW_DISK = 64
 
 THINNED = "outbox-thinned"
 DROPPED = "outbox-dropped"
@@ -75,7 +76,11 @@ class Outbox:
         self._next_n = self._next_id = 1
         if self._file.set_aside:
             alarms.sound(SET_ASIDE, f"path={config.path}")
-        self._begin()
+        try:
+            self._begin()
+        except sqlite3.Error as error:
+            self._file.close()
+            raise cannot_open(self._file.path, error) from error
 
     def _begin(self) -> None:
         """Enter this run, and the last ticks known, into the file, which may be a new one."""
@@ -115,11 +120,7 @@ class Outbox:
         if not readings or tick_s <= self.last_s(line):
             return []
         parts = _encode(readings, sent_s, clock)
-        ids = self._guarded(lambda: self._insert(line, tick_s, parts), None)
-        if ids is None:
-            # a full disk has no room for more, but the file has, once something in it is forgotten
-            self._guarded(self._relieve, None)
-            ids = self._guarded(lambda: self._insert(line, tick_s, parts), None)
+        ids = self._guarded(lambda: self._insert(line, tick_s, parts), None) if self._has_room() else None
         if ids is None:
             self._lost(len(readings), f"line={line} reason=not-written")
             return []
@@ -163,11 +164,19 @@ class Outbox:
         self._next_n += 1
         return self._run_id, self._next_n - 1
 
-    def _relieve(self) -> None:
-        # the log's own room comes first: without it nothing can be deleted either
-        self._file.db.execute("PRAGMA wal_checkpoint(RESTART)")
-        with self._file.transaction() as db:
-            forget(db, 64)
+    def _has_room(self) -> bool:
+        """On a disk that others have filled, what has its receipt makes room for a tick; nothing else does."""
+
+        def forget_some() -> None:
+            with self._file.transaction() as db:
+                forget(db, FORGOTTEN_ON_LOW_DISK)
+
+        if not self._file.is_roomy():
+            self._guarded(forget_some, None)
+        roomy = self._file.is_roomy()
+        if not roomy:
+            self.failed(OSError("the disk is full"))
+        return roomy
 
     def _make_room(self, now_s: float) -> None:
         thinned, dropped = self._room.thinned, self._room.dropped
@@ -316,22 +325,33 @@ class Outbox:
         self._file.close()
 
     def _guarded(self, work: Callable[[], _T], instead: _T) -> _T:
-        """The work's result, or `instead` where the disk fails; a corrupt file is replaced, and the work done there."""
+        """The work's result, or `instead` where the disk fails; after what helps, it is tried once more."""
         try:
             return work()
         except (OSError, sqlite3.Error) as error:
-            # a closed file is one whose replacement has failed so far
-            if isinstance(error, OSError) or not (is_corrupt(error) or isinstance(error, sqlite3.ProgrammingError)):
+            help_it = self._help(error)
+            if help_it is None:
                 self.failed(error)
                 return instead
         try:
-            self._file.replace()
-            self._alarms.sound(SET_ASIDE, f"path={self._file.path}")
-            self._begin()
+            help_it()
             return work()
         except (OSError, sqlite3.Error) as error:
             self.failed(error)
             return instead
+
+    def _help(self, error: Exception) -> Callable[[], None] | None:
+        if is_full(error):
+            return self._file.relieve
+        # a closed file is one whose replacement has failed so far
+        if is_corrupt(error) or isinstance(error, sqlite3.ProgrammingError):
+            return self._replace
+        return None
+
+    def _replace(self) -> None:
+        self._file.replace()
+        self._alarms.sound(SET_ASIDE, f"path={self._file.path}")
+        self._begin()
 
     def failed(self, error: Exception) -> None:
         """Say that the disk did not do what it was asked."""

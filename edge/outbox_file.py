@@ -19,7 +19,12 @@ log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x42474F42  # "BGOB", in the file's header: this SQLite file is an outbox
+PAGE_BYTES = 1024  # a batch touches five pages: small ones write a third of what 4096 bytes would (measured)
 CHECKPOINT_BYTES = 2_000_000
+AUTO_CHECKPOINT_PAGES = 4000
+RESERVE_BYTES = 5_000_000  # more than the log holds: given up on a full disk, so that the log can still be moved
+LOW_DISK_BYTES = 10_000_000
+HEADROOM_BYTES = 250_000
 
 # `state` of a batch: the first three wait for their receipt, whole, without its instants, or one a slot.
 WHOLE, NO_INSTANTS, SPARSE, DONE = range(4)
@@ -42,12 +47,30 @@ PRAGMA application_id = {APPLICATION_ID};
 """
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
-def is_corrupt(error: sqlite3.Error) -> bool:
+def is_corrupt(error: Exception) -> bool:
     """Whether the file is damaged, rather than the disk full or its bus failing."""
-    # the low byte is the primary code; Python's own errors carry none
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
+    return _code(error) in _CORRUPT
+
+
+def is_full(error: Exception) -> bool:
+    """Whether the disk took no more."""
+    return _code(error) in _FULL
+
+
+def _code(error: Exception) -> int:
+    # the low byte is the primary code; other errors than SQLite's own carry none
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def cannot_open(path: Path, error: Exception) -> Problem:
+    """What a person is told."""
+    return Problem(
+        f"{path}: 전송 대기함을 열 수 없습니다: {error}. 디스크와 남은 공간을 확인하십시오",
+        f"{path}: outbox cannot be opened: {error}: check the disk and its free space",
+    )
 
 
 class OutboxFile:
@@ -58,6 +81,7 @@ class OutboxFile:
         self.path = path
         self.set_aside = False
         self._wal = path.with_name(path.name + "-wal")
+        self._reserve = path.with_name(path.name + ".reserve")
         self._lock = _lock(path)
         try:
             self.db = self._open()
@@ -69,13 +93,14 @@ class OutboxFile:
         try:
             return _connect(self.path)
         except (OSError, sqlite3.Error) as error:
-            if isinstance(error, OSError) or not is_corrupt(error):
-                raise Problem(
-                    f"{self.path}: 전송 대기함을 열 수 없습니다: {error}",
-                    f"{self.path}: outbox cannot be opened: {error}",
-                ) from error
-        self._set_aside()
-        return _connect(self.path)
+            if is_corrupt(error):
+                self._set_aside()
+        # a new file, or one that was full, now without the reserve
+        self._reserve.unlink(missing_ok=True)
+        try:
+            return _connect(self.path)
+        except (OSError, sqlite3.Error) as error:
+            raise cannot_open(self.path, error) from error
 
     def replace(self) -> None:
         """Set the corrupt file aside and begin an empty one."""
@@ -108,9 +133,19 @@ class OutboxFile:
 
     def used_bytes(self) -> int:
         """What the content takes in the file; pages that deleting freed are used again and do not count."""
-        (pages,), (free,) = (self.db.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count"))
-        (size,) = self.db.execute("PRAGMA page_size").fetchone()
-        return int((pages - free) * size)
+        return self._bytes("page_count") - self._bytes("freelist_count")
+
+    def _bytes(self, pages: str) -> int:
+        (count,), (size,) = (self.db.execute(f"PRAGMA {name}").fetchone() for name in (pages, "page_size"))
+        return int(count * size)
+
+    def is_roomy(self) -> bool:
+        """Whether there is room for more: on the disk, or in the file where something was deleted."""
+        return self._disk_bytes() > LOW_DISK_BYTES or self._bytes("freelist_count") > HEADROOM_BYTES
+
+    def _disk_bytes(self) -> int:
+        disk = os.statvfs(self.path.parent)
+        return disk.f_bavail * disk.f_frsize
 
     def sync(self) -> None:
         """Return once all that was committed before is safe from a power cut. Raises OSError, sqlite3.Error.
@@ -126,6 +161,24 @@ class OutboxFile:
         if size > CHECKPOINT_BYTES:
             with contextlib.closing(sqlite3.connect(self.path, timeout=1.0)) as db:
                 db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self._keep_reserve()
+
+    def _keep_reserve(self) -> None:
+        if self._reserve.exists() or self._disk_bytes() < LOW_DISK_BYTES:
+            return
+        descriptor = os.open(self._reserve, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+        except OSError:
+            # a part of it would only be in the way
+            self._reserve.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+
+    def relieve(self) -> None:
+        """The disk is full: give up the reserve, and move the log into the file, so that the log has room again."""
+        self._reserve.unlink(missing_ok=True)
+        self.db.execute("PRAGMA wal_checkpoint(RESTART)")
 
     def close(self) -> None:
         """Move the log into the file; the object is of no use afterwards."""
@@ -159,14 +212,13 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None)
     try:
         is_new = _check_version(db, path)
-        # a batch touches five pages: small ones write a third of what 4096 bytes would (measured)
-        db.execute("PRAGMA page_size = 1024")
+        db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         db.execute("PRAGMA journal_mode = WAL")
         if is_new:
             db.executescript(f"BEGIN;{SCHEMA}COMMIT;")
         # `sync` is what makes commits durable; moving the log into the file is synced all the same
         db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA wal_autocheckpoint = 4000")
+        db.execute(f"PRAGMA wal_autocheckpoint = {AUTO_CHECKPOINT_PAGES}")
         db.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_BYTES}")
         db.execute("PRAGMA cache_size = -1024")
         # Debian's default overwrites what is deleted, which doubles the writes to an SD card

@@ -122,14 +122,16 @@ def test_a_batch_that_the_disk_changed_is_dropped_and_said(
 
 # takes ticks into a file that may not grow beyond 600 kB, half of the batches with their receipts
 FULL_DISK = f"""
-import json, resource, sys
+import json, os, resource, sys
 from contract.reading import Reading
 from edge.alarms import Alarms
 from edge.config import OutboxConfig
 from edge.outbox import Outbox
-resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
 alarms = Alarms()
 outbox = Outbox(OutboxConfig(path=sys.argv[1]), alarms)
+outbox.sync()
+reserved = os.path.exists(sys.argv[1] + ".reserve")
+resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
 taken, lost = [], 0
 for tick_s in range({T}, {T} + 3000):
     readings = [Reading(f"e{{i}}", "electricity_import_kwh", tick_s, tick_s / (i + 3)) for i in range(20)]
@@ -142,7 +144,8 @@ for tick_s in range({T}, {T} + 3000):
         outbox.done({{outbox.run: [(message.batch.n, message.batch.n)]}})
     else:
         taken.append(str(message.batch))
-print(json.dumps({{"taken": taken, "lost": lost, "dropped": outbox.readings_dropped, "alarms": alarms.codes()}}))
+print(json.dumps({{"taken": taken, "lost": lost, "dropped": outbox.readings_dropped, "alarms": alarms.codes(),
+    "reserve": [reserved, os.path.exists(sys.argv[1] + ".reserve")]}}))
 """
 
 
@@ -155,6 +158,7 @@ def test_a_full_disk_costs_nothing_that_was_taken(make_outbox: Make, tmp_path: P
     assert said["lost"] > 0
     assert said["dropped"] == said["lost"] * 20
     assert said["alarms"] == ["outbox-dropped", "outbox-failing"]
+    assert said["reserve"] == [True, False]
     # one line each, not one for every tick
     assert answer.stderr.count("\n") == 2
     outbox = make_outbox()
