@@ -1,0 +1,73 @@
+"""The demo as a stranger uses it: by itself for a while, and ended by hand."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+LANGUAGE = {"BITGOEUL_LANG": "en"}
+
+
+def _demo(folder: Path, *more: str) -> "subprocess.Popen[str]":
+    argv = [sys.executable, "-m", "commands", "demo", "--data", str(folder), *more]
+    environment = os.environ | LANGUAGE
+    return subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _left_over(folder: Path) -> list[str]:
+    return [" ".join(one.cmdline()) for one in psutil.process_iter() if str(folder) in " ".join(_cmdline(one))]
+
+
+def _cmdline(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has just gone
+        return []
+
+
+def test_it_ends_by_itself_and_accounts_for_every_reading(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    with _demo(folder, "--for", "12", "--json") as demo:
+        out, error = demo.communicate(timeout=120)
+    assert demo.returncode == 0, error
+    summary = json.loads(out.splitlines()[-1])
+    assert summary["gateways"] >= 4
+    assert summary["meters"] >= 150
+    assert summary["readings_taken"] == summary["readings_stored"] > 10_000
+    assert (summary["lost"], summary["duplicated"]) == (0, 0)
+    assert 0 < summary["freshness_p95_s"] <= 4.0  # 2.0 is the bench's bound, on a machine that does nothing else
+    assert _left_over(folder) == []
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_ctrl_c_ends_it_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    with _demo(folder) as demo:
+        assert demo.stderr is not None
+        for line in demo.stderr:
+            if "Bitgoeul is up" in line:
+                break
+        time.sleep(2)
+        demo.send_signal(signal.SIGINT)
+        out, error = demo.communicate(timeout=60)
+    assert demo.returncode == 0, error
+    assert "0 lost, 0 doubled" in out
+    assert _left_over(folder) == []
+
+
+@pytest.mark.parametrize("what", ["somebody's file", "not a number"])
+def test_what_it_cannot_do_is_one_line(tmp_path: Path, what: str) -> None:
+    (tmp_path / "file").touch()
+    more = ["--for", "-1"] if what == "not a number" else []
+    with _demo(tmp_path, *more) as demo:
+        _, error = demo.communicate(timeout=20)
+    assert demo.returncode in (1, 2)
+    assert len(error.splitlines()) == 1
+    assert (tmp_path / "file").exists()
