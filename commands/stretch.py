@@ -37,7 +37,9 @@ class Sites:
     def ticks_s(self, gateway: str, tick_s: int) -> dict[str, int]:
         """How often each meter of a gateway is read: with the gateway's tick, or rarer where its model says so."""
         found = [place for site in self.sites for place in places(site) if place.gateway == gateway]
-        return {place.name: max(tick_s, place.model.interval_s) for place in found}
+        return {
+            place.name: tick_s if place.group.mains_powered else max(tick_s, place.model.interval_s) for place in found
+        }
 
     @property
     def simulation(self) -> Path:

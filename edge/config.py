@@ -21,13 +21,17 @@ _DAY_S = 86_400
 
 
 class MeterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`name` is the meter's identity city-wide; `quantities` empty means all that the model has."""
+    """`name` is the meter's identity city-wide; `quantities` empty means all that the model has.
+
+    `mains_powered`: a meter of a model that usually runs on a battery has been given power, and is read each tick.
+    """
 
     name: str
     model: str
     unit: int
     channel: int = 1
     quantities: list[str] = []
+    mains_powered: bool = False
 
 
 class LineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -169,5 +169,6 @@ class Meter:
 
 def configured(config: MeterConfig, line: LineConfig, model: Model) -> Meter:
     """A meter as it stands in the site file."""
-    health = Health(limit_s=max(line.timeout_s, model.timeout_s), interval_s=model.interval_s)
+    interval_s = 0 if config.mains_powered else model.interval_s
+    health = Health(limit_s=max(line.timeout_s, model.timeout_s), interval_s=interval_s)
     return Meter(config, model, health, select(model, config.quantities, config.channel))

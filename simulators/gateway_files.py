@@ -53,6 +53,7 @@ def _line(site: SimSite, gateway: GatewaySpec, line: LineSpec, endpoint: Endpoin
             unit=place.unit,
             channel=place.channel,
             quantities=place.group.quantities,
+            mains_powered=place.group.mains_powered,
         )
         for place in places(site)
         if (place.gateway, place.line) == (gateway.name, line.name)

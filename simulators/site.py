@@ -33,7 +33,8 @@ class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     A sub-meter or a solar array feeds from (into) a meter of the group `parent`, named earlier in the file: that
     meter's load is its own, plus those of its sub-meters, less the arrays behind it. `multiplier` is a fact of
     the installation: what there is = what the meter shows × multiplier (current transformers, m3 a pulse).
-    `quantities` are those that the gateway reads, all if empty; `block` is a SunSpec device's.
+    `quantities` are those that the gateway reads, all if empty; `block` is a SunSpec device's; `mains_powered` as
+    in `edge.config.MeterConfig`.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     multiplier: float = 1.0
     quantities: list[str] = []
     block: int = 0
+    mains_powered: bool = False
 
 
 class LineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
