@@ -21,22 +21,26 @@ from contract.topics import topic
 
 LOG = logging.getLogger(__name__)
 
+FLUSH_BYTES = 1_300_000  # some 20,000 readings
 IDLE_S = 0.25
 TAKE_LEAVE_S = 2.0
 
 
 @dataclass(frozen=True)
 class Pace:
-    """A commit is made from `flush_bytes` of messages on, or `flush_s` after the first of them came; when the store
-    was busy meanwhile, of up to `commit_bytes`. From `queue_bytes` of unacknowledged messages on, nothing more is
-    taken from the broker.
+    """A commit is made from FLUSH_BYTES of messages on, or `flush_s` after the first of them came; when the store
+    was busy meanwhile it is larger. From `queue_bytes` of unacknowledged messages on, nothing more is taken from
+    the broker.
     """
 
-    flush_bytes: int = 1_300_000  # some 20,000 readings
-    commit_bytes: int = 5_200_000
     flush_s: float = 0.1
     queue_bytes: int = 64_000_000
     keep_days: int = 400
+
+    @property
+    def commit_bytes(self) -> int:
+        """The most for one commit: one is made and one waits, while as much again arrives."""
+        return self.queue_bytes // 3
 
 
 class Worker:
@@ -95,7 +99,7 @@ class Worker:
     def _ripe(self) -> bool:
         if not self._inbox:
             return False
-        return self._inbox_bytes >= self._pace.flush_bytes or self._age_s() >= self._pace.flush_s
+        return self._inbox_bytes >= FLUSH_BYTES or self._age_s() >= self._pace.flush_s
 
     def _age_s(self) -> float:
         # a clock that was stepped back makes no message wait

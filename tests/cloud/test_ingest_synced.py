@@ -62,7 +62,8 @@ def test_synced_then_receipted_then_acknowledged(tmp_path: Path) -> None:
                 g1.send(n, batch("g1", NOW_S + n))
                 eventually(partial(receipted, g1, n))
             assert area.end() == 0
-    eventually(lambda: "+++ exited with 0 +++" in trace.read_text("utf-8", "replace").splitlines()[-1])
+    # strace is the last to know
+    eventually(lambda: f"{area.pid} +++ exited with 0 +++" in trace.read_text("utf-8", "replace"))
     seen = events(trace)
     for n in range(1, BATCHES + 1):
         arrived, receipt = seen.index(("arrived", n)), seen.index(("receipt", n))
