@@ -113,7 +113,7 @@ def test_an_area_that_answers_nonsense_is_no_answer(roster: Roster) -> None:
 
 
 def test_a_listener_that_takes_nothing_is_let_go_and_a_slow_one_skips(roster: Roster) -> None:
-    """A frame is due each second; the stuck listener never takes one, the slow one takes 2.5 s for each."""
+    """A frame is due each second; the stuck listener never takes one, the slow one takes 1.6 s for each."""
 
     async def stay() -> MutableMapping[str, Any]:
         await asyncio.Event().wait()
@@ -127,7 +127,7 @@ def test_a_listener_that_takes_nothing_is_let_go_and_a_slow_one_skips(roster: Ro
 
         async def slowly(message: MutableMapping[str, Any]) -> None:
             frames.extend(int(n) for n in re.findall(rb"event: live\nid: (\d+)", message.get("body", b"")))
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(1.6)
 
         async with running(Feed(roster, {"main": City()}, 30)) as feed:
             stuck = asyncio.ensure_future(EventStream(feed, "ko", 0.5)({}, stay, take_nothing))
@@ -135,7 +135,7 @@ def test_a_listener_that_takes_nothing_is_let_go_and_a_slow_one_skips(roster: Ro
             await asyncio.wait_for(stuck, 2)
             assert feed.listeners == 1
             assert (await feed.after(feed.frame.n)).n
-            await asyncio.sleep(6)
+            await asyncio.sleep(3.5)
             slow.cancel()
             await asyncio.gather(slow, return_exceptions=True)
             assert feed.listeners == 0

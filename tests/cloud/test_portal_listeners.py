@@ -12,7 +12,7 @@ from tests.cloud.portal_area import Series, live_table, serve_area, write_sites
 from tests.cloud.portal_process import Portal
 
 LISTENERS = 300
-SECONDS = 6
+SECONDS = 5
 REQUEST = b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
