@@ -63,7 +63,8 @@ def test_synced_then_receipted_then_acknowledged(tmp_path: Path) -> None:
                 eventually(partial(receipted, g1, n))
             assert area.end() == 0
     # strace is the last to know
-    eventually(lambda: f"{area.pid} +++ exited with 0 +++" in trace.read_text("utf-8", "replace"))
+    ended = re.compile(rf"^{area.pid} +\+\+\+ exited with 0", re.MULTILINE)
+    eventually(lambda: ended.search(trace.read_text("utf-8", "replace")))
     seen = events(trace)
     for n in range(1, BATCHES + 1):
         arrived, receipt = seen.index(("arrived", n)), seen.index(("receipt", n))
