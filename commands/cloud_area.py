@@ -25,6 +25,11 @@ _FILES: tuple[tuple[str, str, str], ...] = (
     ("--influx-password-file", "InfluxDB 암호 또는 토큰 파일", "file with InfluxDB's password or token"),
     ("--influx-ca-file", "InfluxDB 인증서를 서명한 CA", "CA that signed InfluxDB's certificate"),
 )
+_INFLUX: tuple[tuple[str, str, str, str], ...] = (
+    ("--influx-url", "URL", "예: http://127.0.0.1:8086", "such as http://127.0.0.1:8086"),
+    ("--influx-db", "NAME", "데이터베이스 이름, 기본 bitgoeul", "name of the database, default bitgoeul"),
+    ("--influx-username", "NAME", "InfluxDB 사용자", "user at InfluxDB"),
+)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -44,10 +49,14 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--known", type=Path, required=True, metavar="FILE", help="known.csv")
     parser.add_argument("--username", help=say("브로커 사용자", "user at the broker"), **absent)
-    parser.add_argument("--store", choices=("duckdb", "influx"), **absent)
-    parser.add_argument("--influx-url", metavar="URL", **absent)
-    parser.add_argument("--influx-db", metavar="NAME", **absent)
-    parser.add_argument("--influx-username", **absent)
+    parser.add_argument(
+        "--store",
+        choices=("duckdb", "influx"),
+        help=say("측정값을 둘 곳, 기본 duckdb", "where readings are kept, default duckdb"),
+        **absent,
+    )
+    for name, metavar, ko, en in _INFLUX:
+        parser.add_argument(name, metavar=metavar, help=say(ko, en), **absent)
     parser.add_argument(
         "--allow-plain",
         action="store_true",

@@ -72,6 +72,7 @@ class Area:
         """What is not well."""
         problems = [] if self.link.connected else ["broker not connected"]
         problems += [] if self.committer.available else ["store unavailable"]
+        problems += [] if self.housekeeping.alive else ["housekeeping ended"]
         problems += ["ingest stands still"] if time.monotonic() - self.worker.turned_s > STUCK_S else []
         return problems
 

@@ -86,6 +86,11 @@ class Housekeeping:
         """Read known.csv now, changed or not."""
         self._again.set()
 
+    @property
+    def alive(self) -> bool:
+        """False when a mistake has ended it; ingest goes on without."""
+        return self._thread.is_alive()
+
     def stop(self, timeout_s: float) -> None:
         """Wait for what it is about, so that the store can be closed."""
         self._stopping.set()

@@ -30,7 +30,7 @@ KEEPALIVE_S = 60
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 10.0  # from the connection to the granted subscription
 RETRY_S = 0.5
-MAX_RETRY_S = 30.0
+MAX_RETRY_S = 5.0
 
 
 class Broker(NamedTuple):
