@@ -10,6 +10,7 @@ STEPS = 20  # of a second
 STRIDE = 2
 MISSED_S = 0.5  # a lag that rises by more means that the readings had not come in yet
 WORSE_S = 0.3
+WEIGHT = 0.2  # of the newest lag in a phase's mean
 TRY_EVERY = 40  # a trial of a worse phase costs up to a second: fewer than one frame in twenty may
 SEARCH_EVERY = 900  # what drifted slowly towards an earlier moment is found again
 SHORTEST_S = 0.75  # between two questions
@@ -40,22 +41,35 @@ class Phase:
 
     def learn(self, lag_s: float) -> None:
         """`lag_s` is how old nearly all readings were at the last question, where it brought a new tick."""
-        known_s = self._lag_s.get(self._step)
-        self._lag_s[self._step] = lag_s if known_s is None else known_s + 0.2 * (lag_s - known_s)
+        change_s = WEIGHT * (lag_s - self._lag_s.setdefault(self._step, lag_s))
+        self._lag_s[self._step] += change_s
+        if change_s > WEIGHT * MISSED_S:  # what was too late for this phase was too late for every earlier one
+            for step in [step for step in self._lag_s if step < self._step]:
+                self._lag_s[step] += change_s
         best_s = min(self._lag_s.values())
         if self._searching:
-            self._searching = self._step >= STRIDE and lag_s < best_s + MISSED_S
-            self._step -= STRIDE if self._searching else 0
-            self._found_s = best_s
+            self._search_on(lag_s, best_s)
         elif best_s > self._found_s + WORSE_S or self._asked > SEARCH_EVERY:
             self._start_search()
+
+    def _search_on(self, lag_s: float, best_s: float) -> None:
+        self._searching = self._step >= STRIDE and lag_s < best_s + MISSED_S
+        if self._searching:
+            self._step -= STRIDE
+            return
+        self._found_s = best_s
+        # the earliest that was in time once will not always be: begin with the one after it
+        self._lag_s[self._best()] += (STRIDE + 1) / STEPS
+
+    def _best(self) -> int:
+        return min(self._lag_s, key=self._lag_s.__getitem__)
 
     def _start_search(self) -> None:
         self._searching, self._step, self._asked = True, STEPS - STRIDE, 0
         self._lag_s.clear()
 
     def _held_or_tried(self) -> int:
-        best = min(self._lag_s, key=self._lag_s.__getitem__)
+        best = self._best()
         if self._asked % TRY_EVERY:
             return best
         return (best + (1 if self._asked // TRY_EVERY % 2 else -1)) % STEPS
