@@ -188,6 +188,7 @@ class Link:
         client.connect_timeout = CONNECT_TIMEOUT_S
         # 0: no limit of its own, which would make it search all of them at every PUBACK
         client.max_inflight_messages = 0
+        client.on_socket_open = lambda _client, _data, stream: _send_at_once(stream)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
@@ -262,3 +263,8 @@ class Link:
         except UnicodeDecodeError:
             topic = ""
         self._arrived.append(Arrived(self.epoch, message.mid, message.qos, topic, bytes(message.payload), time.time()))
+
+
+def _send_at_once(stream: Any) -> None:
+    """A receipt is small, and must not wait for more to fill a packet."""
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
