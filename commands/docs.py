@@ -38,6 +38,7 @@ FIELDS = (
     ("vs", "instead of v", "why the value is missing (see Quality)"),
     ("t", "where not 0", "seconds after the base time"),
     ("q", "where not 0", "quality of a present value (see Quality)"),
+    ("u", "never by ours", "the unit; where it is given it must be the one that the quantity's name carries"),
     ("at", "where not 0", "the moment of reading, as seconds after its tick"),
 )
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from contract.quality import FIRST_MISSING, REASON_OF, REASONS, Quality
+from contract.quantities import QUANTITIES
 from contract.reading import Reading
 from contract.refusals import IMPLAUSIBLE_CLOCK, NAN, NOT_JSON, NOT_SENML, WRONG_TYPE
 
@@ -93,13 +94,16 @@ def decode_plain(payload: bytes) -> list[Record] | None:
 
     An escaped key could hide a second base field from the count, so any backslash means a closer look.
     """
-    if payload.count(b'"bn"') > 1 or payload.count(b'"bt"') > 1 or b"\\" in payload:
+    base_names = payload.count(b'"bn"')
+    if base_names > 1 or payload.count(b'"bt"') > 1 or b"\\" in payload:
         return None
     try:
         records = _plain.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     if records and not ABSOLUTE_FROM_S <= records[0].bt < LATEST_S:
+        return None
+    if records and base_names and not records[0].bn:  # it stands in a later record
         return None
     return records
 
@@ -120,7 +124,7 @@ def resolve(payload: bytes) -> list[Resolved | Refused]:
     return [_resolve_record(record, base) for record in records]
 
 
-_BASES = ("bn", "bt", "bv")
+_BASES = ("bn", "bt", "bv", "bu")
 _OTHER_VALUES = ("vb", "vd", "s", "bs")
 
 
@@ -132,6 +136,8 @@ def _resolve_record(record: object, base: dict[str, object]) -> Resolved | Refus
     own, t = record.get("n", ""), record.get("t", 0)
     if not (isinstance(name, str) and isinstance(own, str) and all(map(_is_number, (base_time, base_value, t)))):
         return Refused(WRONG_TYPE, _shown(record))
+    if not _right_unit(name + own, record.get("u", base.get("bu"))):
+        return Refused(WRONG_TYPE, _shown(record))
     moment = _moment(base_time, t, record.get("at", 0))
     if isinstance(moment, str):
         return Refused(moment, _shown(record))
@@ -139,6 +145,12 @@ def _resolve_record(record: object, base: dict[str, object]) -> Resolved | Refus
     if isinstance(value, str):
         return Refused(value, _shown(record))
     return Resolved(name + own, moment[0], *value, moment[1])
+
+
+def _right_unit(name: str, unit: object) -> bool:
+    """The quantity's name carries the unit; a gateway of another make that says one as well must say the same."""
+    quantity = QUANTITIES.get(name.rpartition("/")[2])
+    return unit is None or quantity is None or unit == quantity.unit
 
 
 def _moment(base_time: object, t: object, at: object) -> tuple[int, int] | str:

@@ -126,6 +126,39 @@ def test_base_fields_of_other_makes_are_applied() -> None:
     ]
 
 
+def test_a_base_name_in_a_later_record_is_not_plain() -> None:
+    late = b'[{"bt":1795392000,"n":"a/q","v":1},{"bn":"x","n":"a/q","v":2}]'
+    assert decode_plain(late) is None
+    assert [item.name for item in resolve(late) if isinstance(item, Resolved)] == ["a/q", "xa/q"]
+
+
+@pytest.mark.parametrize(("unit", "found"), [("kW", Resolved), ("W", Refused)])
+def test_a_unit_must_be_the_one_that_the_name_carries(unit: str, found: type[object]) -> None:
+    record = {"bt": NOW_S, "n": "m/electricity_power_kw", "v": 3.2, "u": unit}
+    for payload in (json.dumps([record]), json.dumps([{"bu": unit} | record | {"u": unit}])):
+        assert decode_plain(payload.encode()) is None
+        assert [type(item) for item in resolve(payload.encode())] == [found]
+
+
+plain_like = st.lists(
+    st.fixed_dictionaries(
+        {"n": st.sampled_from(["a/q", "b/q"]), "v": st.integers(0, 9)},
+        optional={"bn": st.sampled_from(["", "x"]), "bt": st.sampled_from([NOW_S, 0]), "t": st.integers(0, 3)},
+    ),
+    max_size=4,
+)
+
+
+@given(plain_like)
+def test_what_is_taken_as_plain_means_what_the_closer_look_finds(records: list[dict[str, object]]) -> None:
+    payload = json.dumps(records).encode()
+    plain = decode_plain(payload.replace(b" ", b""))
+    if plain:
+        base = plain[0]
+        names = [(base.bn + record.n, int(base.bt + record.t)) for record in plain]
+        assert names == [(item.name, item.time_s) for item in resolve(payload) if isinstance(item, Resolved)]
+
+
 def test_a_relative_base_time_is_not_plain() -> None:
     assert decode_plain(b'[{"bt":-3,"n":"m/q","v":1}]') is None
 
