@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +26,7 @@ from simulators.servers import Server, create_database, influxdb, mosquitto
 SITES = ("pyeongdong", "suwan")
 TICK_S = 1
 DATABASE = "bitgoeul"
-STARTING_S = 5.0  # how long a gateway may take from its start to its first tick
+STARTING_S = 5.0  # before the first blow
 BETWEEN_S = (3.0, 9.0)
 DRAIN_S = 120.0
 
@@ -41,6 +43,8 @@ class Field:
     links: dict[str, Link]
     random: random.Random
     kills: int = 0
+    done: Counter[str] = field(default_factory=Counter)
+    timers: list[threading.Timer] = field(default_factory=list)
     down: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     destroyed: dict[str, list[Path]] = field(default_factory=dict)
 
@@ -56,7 +60,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the judge acquits."""
+    """0 when the judge acquits, of enough kills and readings."""
     if args.kills < 1:
         raise UsageProblem("--kills: 1 이상", "--kills: expected 1 or more")
     seed = secrets.randbelow(2**32) if args.seed is None else args.seed
@@ -68,9 +72,9 @@ def run(args: argparse.Namespace) -> int:
             _fire(under_fire, args.kills, args.readings)
             ended_s = _cease(under_fire)
             verdict, guilty = _judge(under_fire, began_s, ended_s)
-    result = {"store": args.store, "seed": seed, "kills": under_fire.kills} | verdict
+    result = {"store": args.store, "seed": seed, "kills": under_fire.kills} | verdict | {"blows": under_fire.done}
     print(json.dumps(result) if args.json else "\n".join(f"{name}: {value}" for name, value in result.items()))
-    return guilty
+    return guilty or int(verdict["readings"] < args.readings)
 
 
 @contextmanager
@@ -107,22 +111,24 @@ def _field(folder: Path, store: str, chance: random.Random) -> Iterator[Field]:
 
 
 def _fire(under_fire: Field, kills: int, readings: int) -> None:
-    """One blow after the other, until there were enough of them and enough was read."""
-    blows: list[tuple[int, Callable[[Field], str]]] = [
-        (7, _kill_gateway),
-        (6, _kill_broker),
-        (7, _kill_area),
-        (6 if under_fire.influx else 0, _kill_influx),
-        (6, _cut_network),
-        (2, _wipe_outbox),
-        (2, _restore_outbox),
-    ]
-    weights, actions = zip(*blows, strict=True)
-    while under_fire.kills < kills or _served(under_fire) < readings:
+    """Each kind of blow once, then as chance has it, until there were enough of them and enough was read."""
+    blows: dict[Callable[[Field], str], int] = {
+        _kill_gateway: 7,
+        _kill_broker: 6,
+        _kill_area: 7,
+        _kill_influx: 6 if under_fire.influx else 0,
+        _cut_network: 8,
+        _wipe_outbox: 2,
+        _restore_outbox: 2,
+    }
+    first = [blow for blow, weight in blows.items() if weight]
+    under_fire.random.shuffle(first)
+    while first or under_fire.kills < kills or _served(under_fire) < readings:
         time.sleep(under_fire.random.uniform(*BETWEEN_S))
-        done = under_fire.random.choices(actions, weights)[0](under_fire)
-        served = _served(under_fire)
-        print(f"kills={under_fire.kills}/{kills} answers={served:,} {done}", file=sys.stderr, flush=True)
+        blow = first.pop() if first else under_fire.random.choices(list(blows), list(blows.values()))[0]
+        what = blow(under_fire)
+        under_fire.done[blow.__name__.lstrip("_")] += 1
+        print(f"kills={under_fire.kills}/{kills} answers={_served(under_fire):,} {what}", file=sys.stderr, flush=True)
 
 
 def _served(under_fire: Field) -> int:
@@ -145,7 +151,7 @@ def _away(under_fire: Field, name: str, meanwhile: Callable[[], None]) -> None:
     meanwhile()
     time.sleep(under_fire.random.uniform(0, 3))
     child.start()
-    under_fire.down[name].append((from_s, time.time() + STARTING_S))
+    under_fire.down[name].append((from_s, time.time()))
 
 
 def _kill_broker(under_fire: Field) -> str:
@@ -177,11 +183,13 @@ def _kill_influx(under_fire: Field) -> str:
 
 
 def _cut_network(under_fire: Field) -> str:
+    """For some seconds, in which other blows may fall."""
     name = under_fire.random.choice(sorted(under_fire.links))
     mode: Mode = under_fire.random.choice(("cut", "silent"))
     under_fire.links[name].set(mode)
-    time.sleep(under_fire.random.uniform(1, 8))
-    under_fire.links[name].set("open")
+    mended = threading.Timer(under_fire.random.uniform(2, 15), under_fire.links[name].set, ("open",))
+    mended.start()
+    under_fire.timers.append(mended)
     return f"network of {name} {mode}"
 
 
@@ -228,6 +236,9 @@ def _files(database: Path) -> list[Path]:
 
 def _cease(under_fire: Field) -> float:
     """Mend everything, stop reading, let the outboxes empty; when reading stopped."""
+    for timer in under_fire.timers:
+        timer.cancel()
+        timer.join()
     for link in under_fire.links.values():
         link.set("open")
     ended_s = time.time()
@@ -255,7 +266,7 @@ def _judge(under_fire: Field, began_s: float, ended_s: float) -> tuple[dict[str,
         "gateways": [
             {
                 "name": name,
-                "meters": sites.ticks_s(name, TICK_S),
+                "meters": sites.expected(name, TICK_S),
                 "outbox": str(sites.outbox(name)),
                 "destroyed": list(map(str, under_fire.destroyed[name])),
                 "from_s": began_s,

@@ -189,6 +189,7 @@ def _finish(city: City) -> dict[str, float | int]:
     _each(drains, lambda child: child.start())
     _each(drains, lambda child: child.wait(30))
     city.listener.close()
+    until_s = time.time()
     stop_all(city.others)
     taken: set[judge.Identity] = set()
     for name in city.stretch.gateways:
@@ -198,7 +199,7 @@ def _finish(city: City) -> dict[str, float | int]:
     moments: dict[int, list[float]] = {}
     for (_, _, time_s), row in rows:
         moments.setdefault(time_s, []).append(time_s + row.at_ms / 1000)
-    ages = sorted(freshness_s(city.listener.events, moments))
+    ages = sorted(freshness_s(city.listener.events, moments, until_s))
     return {
         "gateways": alive,
         "meters": len({meter for (meter, _, _), row in rows if row.value is not None}),

@@ -63,22 +63,21 @@ class Listener:
                 self.events.append(Shown(at_s, body["status"]["state"], body["tick_s"], body["series_in_tick"]))
 
 
-def freshness_s(events: list[Shown], moments: dict[int, list[float]]) -> list[float]:
-    """For each reading the time from its moment until it was surely shown, in seconds.
+def freshness_s(events: list[Shown], moments: dict[int, list[float]], until_s: float) -> list[float]:
+    """For each reading the time from its moment until it was shown, in seconds.
 
     `moments` are the moments of reading by tick (UTC epoch). An event does not say which readings of a tick it
-    has, so a tick counts as shown once an event has it whole, or has a later one: no reading is counted early.
+    has, so a tick counts as shown once an event has it whole, or has a later one. What was never shown has the
+    age that it had at `until_s`, when the listening ended.
     """
-    shown: list[float] = []
     coming = iter(sorted(events, key=lambda event: event.at_s))
     event = next(coming, None)
+    ages: list[float] = []
     for tick_s, at_s in sorted(moments.items()):
         while event and not _shows(event, tick_s, len(at_s)):
             event = next(coming, None)
-        if event is None:
-            break
-        shown += [event.at_s - moment_s for moment_s in at_s]
-    return shown
+        ages += [(event.at_s if event else until_s) - moment_s for moment_s in at_s]
+    return ages
 
 
 def _shows(event: Shown, tick_s: int, series: int) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 from commands.processes import Child, bitgoeul, wait_until
 from edge.config import OutboxConfig, UplinkConfig, load_site
 from simulators.gateway_files import write_gateway_file
-from simulators.site import SimSite, load_sim_site, places
+from simulators.site import SimSite, load_sim_site, places, quantities
 
 INGEST = "ingest"
 AREA = "main"
@@ -34,11 +34,16 @@ class Sites:
         """Names of all meters."""
         return [place.name for site in self.sites for place in places(site)]
 
-    def ticks_s(self, gateway: str, tick_s: int) -> dict[str, int]:
-        """How often each meter of a gateway is read: with the gateway's tick, or rarer where its model says so."""
-        found = [place for site in self.sites for place in places(site) if place.gateway == gateway]
+    def expected(self, gateway: str, tick_s: int) -> dict[str, dict[str, object]]:
+        """What a gateway reads of each meter and how often: with its tick, or rarer where the model says so."""
         return {
-            place.name: tick_s if place.group.mains_powered else max(tick_s, place.model.interval_s) for place in found
+            place.name: {
+                "tick_s": tick_s if place.group.mains_powered else max(tick_s, place.model.interval_s),
+                "quantities": quantities(place),
+            }
+            for site in self.sites
+            for place in places(site)
+            if place.gateway == gateway
         }
 
     @property

@@ -11,6 +11,7 @@ import pytest
 
 from cloud.store.duck import DuckStore
 from cloud.store.protocol import APPEND, Commit
+from contract.quality import Quality
 from contract.reading import Reading
 from edge.alarms import Alarms
 from edge.config import OutboxConfig
@@ -38,7 +39,7 @@ def _outbox(path: Path, ticks: range) -> None:
     outbox.close()
 
 
-def _store(path: Path, rows: list[tuple[int, float]]) -> None:
+def _store(path: Path, rows: list[tuple[int, float | None]]) -> None:
     store = DuckStore(path)
     (series,) = store.series([METER], [QUANTITY])
     table = pa.table(
@@ -46,7 +47,7 @@ def _store(path: Path, rows: list[tuple[int, float]]) -> None:
             "series": [int(series)] * len(rows),
             "time_s": [time_s for time_s, _ in rows],
             "value": [value for _, value in rows],
-            "quality": [0] * len(rows),
+            "quality": [0 if value is not None else Quality.NO_ANSWER for _, value in rows],
             "at_ms": [100] * len(rows),
         },
         APPEND,
@@ -68,7 +69,7 @@ def _verdict(folder: Path, **gateway: Any) -> dict[str, int]:
         "gateways": [
             {
                 "name": "g1",
-                "meters": {METER: 1},
+                "meters": {METER: {"tick_s": 1, "quantities": [QUANTITY]}},
                 "outbox": str(folder / "outbox.sqlite"),
                 "destroyed": [],
                 "from_s": TICKS.start,
@@ -83,9 +84,8 @@ def _verdict(folder: Path, **gateway: Any) -> dict[str, int]:
     argv = [sys.executable, str(ROOT / "commands" / "judge.py"), str(file)]
     found = subprocess.run(argv, capture_output=True, text=True, check=False)
     counts: dict[str, int] = json.loads(found.stdout)
-    assert found.returncode == any(
-        counts[name] for name in ("lost", "duplicated", "changed", "invented", "ticks_unexplained")
-    )
+    crimes = ("lost", "duplicated", "changed", "invented", "hidden", "ticks_unexplained")
+    assert found.returncode == any(counts[name] for name in crimes)
     return {name: count for name, count in counts.items() if count}
 
 
@@ -122,13 +122,32 @@ def test_a_value_of_no_meter_is_invented(folder: Path) -> None:
     assert _verdict(folder) == {"readings": 5, "invented": 3}
 
 
+def test_a_value_that_became_missing_is_hidden(folder: Path) -> None:
+    _store(folder / "area.duckdb", [(t, _value(t) if t != TICKS[1] else None) for t in TICKS])
+    assert _verdict(folder) == {"readings": 5, "missing": 1, "changed": 1, "hidden": 1}
+
+
+def test_a_quantity_that_never_came_misses_every_tick(folder: Path) -> None:
+    _store(folder / "area.duckdb", [(t, _value(t)) for t in TICKS])
+    more = {METER: {"tick_s": 1, "quantities": [QUANTITY, "water_flow_m3_per_h"]}}
+    assert _verdict(folder, meters=more) == {"readings": 5, "ticks_missed": 5, "ticks_unexplained": 5}
+
+
+def test_nothing_at_all_is_no_acquittal(folder: Path) -> None:
+    _store(folder / "area.duckdb", [])
+    verdict = _verdict(folder)
+    assert verdict["lost"] == 5
+
+
 def test_a_tick_is_missed_without_reason_unless_the_gateway_was_down(folder: Path) -> None:
     (folder / "outbox.sqlite").unlink()
     _outbox(folder / "outbox.sqlite", TICKS[:2])
     _store(folder / "area.duckdb", [(t, _value(t)) for t in TICKS[:2]])
     assert _verdict(folder) == {"readings": 2, "ticks_missed": 3, "ticks_unexplained": 3}
-    down = [(TICKS[1] + 0.5, TICKS.stop)]
-    assert _verdict(folder, down=down) == {"readings": 2, "ticks_missed": 3}
+    # the meter is asked again a moment after the restart: the tick after that is the last that is excused
+    assert _verdict(folder, down=[(TICKS[1] + 0.5, TICKS[3])]) == {"readings": 2, "ticks_missed": 3}
+    early = _verdict(folder, down=[(TICKS[1] + 0.5, TICKS[2])])
+    assert early == {"readings": 2, "ticks_missed": 3, "ticks_unexplained": 1}
 
 
 def test_what_was_destroyed_with_an_outbox_is_no_loss_of_the_system(folder: Path) -> None:
