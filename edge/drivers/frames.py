@@ -21,7 +21,7 @@ _MAX_MBAP_LENGTH = 260
 
 
 class Found(NamedTuple):
-    """An answer: words, or the code of an exception."""
+    """An answer: words; or none, and the code of an exception (0 is none that Modbus knows, and is met all the same)."""
 
     words: tuple[int, ...] = ()
     code: int = 0

@@ -157,7 +157,7 @@ class ModbusDriver:
         if found is None:
             return Answer(Quality.GARBLED if came else Quality.NO_ANSWER, sent_s=sent_s, ended_s=ended_s)
         response_s = max(0.0, stream.last_s - sent_s - bytes_s)
-        quality = Quality.EXCEPTION if found.code else Quality.GOOD
+        quality = Quality.GOOD if found.words else Quality.EXCEPTION  # a broken unit may say exception 0
         return Answer(quality, found.words, found.code, sent_s, ended_s, response_s)
 
     async def _await_answer(

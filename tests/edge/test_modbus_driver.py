@@ -14,7 +14,8 @@ from edge.drivers.driver import Answer, Question
 from edge.drivers.modbus import ModbusDriver, modbus_driver, transaction_s
 from edge.drivers.stream import Stream
 from edge.models import Model, Register
-from simulators.line import Line
+from simulators import frames
+from simulators.line import Exchange, Line
 from simulators.meters import SimMeter
 from simulators.rtu_bus import RtuBus, Wire
 from simulators.tcp_server import TcpServer
@@ -144,6 +145,28 @@ def test_garbled_answers_are_told_from_silence(bus: RtuBus, units: Line) -> None
 def test_an_exception_has_its_code(bus: RtuBus) -> None:
     answers, _ = asking(on(bus.port), reads(Question(1, "holding", 500, 1), Question(1, "holding", 0, 1)))
     assert [(answer.quality, answer.code) for answer in answers] == [(Quality.EXCEPTION, 2), (Quality.GOOD, 0)]
+
+
+class Zero(Line):
+    """Unit 2 answers with an exception whose code is 0, which Modbus does not have."""
+
+    def exchange(self, unit: int, pdu: bytes) -> Exchange:
+        if unit == 2:
+            return Exchange(unit, frames.exception(pdu[0], 0), "exception-0")
+        return super().exchange(unit, pdu)
+
+
+@pytest.mark.parametrize("how", ["bus", "tcp", "rtu"])
+def test_an_exception_without_a_code_is_one_all_the_same(how: str) -> None:
+    line = Zero("line-1", [SimMeter(f"m-{unit}", MODEL, unit, says_its_address) for unit in (1, 2)])
+    ask = reads(Question(2, "holding", 10, 1), Question(1, "holding", 10, 1))
+    if how == "bus":
+        with RtuBus(line) as running:
+            answers, _ = asking(on(running.port), ask)
+    else:
+        with TcpServer(line, framing=how) as server:  # type: ignore[arg-type]  # "tcp" or "rtu"
+            answers, _ = asking(at(server.port, how), ask)
+    assert [(answer.quality, answer.words) for answer in answers] == [(Quality.EXCEPTION, ()), (Quality.GOOD, (10,))]
 
 
 @pytest.mark.parametrize("how", ["bus", "tcp", "rtu"])
