@@ -113,7 +113,7 @@ def decode_state(payload: bytes) -> State:
 def _decode(decoder: msgspec.json.Decoder[_T], payload: bytes, what: str) -> _T:
     try:
         return decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(f"{what} 메시지를 읽을 수 없습니다: {error}", f"{what} message: {error}") from error
 
 

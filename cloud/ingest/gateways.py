@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from cloud.ingest.spans import Spans
 from contract.messages import Birth, State
+from contract.topics import parse_batch
 
 GATEWAYS = pa.schema(
     [
@@ -94,7 +95,8 @@ def _held(state: State) -> dict[str, Spans]:
     held: dict[str, Spans] = {}
     left = MAX_HELD_SPANS
     for run, spans in state.held.items():
-        good = [(first, last) for first, last in spans if 1 <= first <= last][:left]
+        # what cannot be a batch cannot be asked for
+        good = [span for span in spans if 1 <= span[0] <= span[1] and parse_batch(f"{run}-{span[1]}")][:left]
         held[run] = Spans(good)
         left -= len(good)
     return held

@@ -70,7 +70,7 @@ def prepare(arrived: Sequence[Arrived], area: str, known: Known, books: Books, b
     for message in arrived:
         address = parse_topic(message.topic)
         if address is None or address.area != area:
-            LOG.warning("message on a topic that is not ours topic=%.200s", message.topic)
+            LOG.warning("message on a topic that is not ours topic=%.200r", message.topic)
         elif address.leaf == "readings":
             _take_batch(pile, address, message, books)
         else:
@@ -137,7 +137,10 @@ def _take_news(address: Address, message: Arrived, known: Known, books: Books) -
             books.gateways.stated(address.gateway, decode_state(message.payload), message.arrived_s)
             books.gaps.noted(address.gateway, message.arrived_s)
     except Problem as problem:
-        LOG.warning('message unreadable gateway=%s why="%s"', address.gateway, problem.text.en)
+        LOG.warning("message unreadable gateway=%s why=%r", address.gateway, problem.text.en)
+    except Exception:
+        # as in `_check`: a retained message that stopped the area would stop it again at every start
+        LOG.exception("message not taken gateway=%s leaf=%s", address.gateway, address.leaf)
 
 
 def _count(pile: _Sorted, checked: Checked, known: Known, books: Books) -> None:

@@ -133,9 +133,15 @@ class Worker:
         metrics = self._books.metrics
         metrics.queue.set(self._unacknowledged)
         metrics.connected.set(self._link.connected)
-        now_s = time.time()
+        try:
+            self._ask(time.time())
+        except Exception:
+            # what a gateway says of itself must not end what all of them need
+            LOG.exception("asking again failed")
+
+    def _ask(self, now_s: float) -> None:
         for gateway, question in self._books.gaps.look(now_s).items():
             batches = sum(last - first + 1 for spans in question.values() for first, last in spans)
             LOG.info("asking again gateway=%s batches=%d", gateway, batches)
-            metrics.asked.inc(batches)
+            self._books.metrics.asked.inc(batches)
             self._publish(gateway, Receipt(int(now_s), resend=question))

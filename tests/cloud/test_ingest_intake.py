@@ -1,8 +1,13 @@
 """From messages to commits and receipts, without a broker or a store."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cloud.ingest.check import Bounds
 from cloud.ingest.gaps import Gaps
@@ -12,10 +17,13 @@ from cloud.ingest.known import OPEN_FROM_S, OPEN_TO_S, Known, Row
 from cloud.ingest.ledger import Ledger, content_hash
 from cloud.ingest.link import Arrived
 from cloud.ingest.metrics import Metrics
-from contract.messages import Birth, Receipt, State, encode
+from cloud.store.duck import DuckStore
+from contract.messages import Birth, Receipt, State, decode_birth, decode_receipt, decode_state, encode
+from contract.problems import Problem
 from contract.reading import Reading
 from contract.refusals import NOT_SENML, UNKNOWN_METER
 from contract.senml import encode_batch
+from contract.topics import LEAVES
 
 NOW_S = 1_795_392_000
 KWH = "electricity_import_kwh"
@@ -121,3 +129,59 @@ def test_a_mistake_of_ours_costs_the_message_that_meets_it_and_no_other() -> Non
     assert done.receipts["g1"].stored == {"r": [(1, 7)]}
     assert done.receipts["g2"].refused == {"r-1": {NOT_SENML: 1}}
     assert done.commit.quarantine["record"].to_pylist() == [batch("g2").decode()]
+
+
+DEEP = b'{"status":"online","x":' + b"[" * 5000 + b"]" * 5000 + b"}"
+TEXTS = st.text(max_size=40).map(lambda text: text.encode("utf-8", "surrogatepass"))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["n", "v", "vs", "bn", "bt", "t", "at", "sent", "status", "held", "r"]), inner
+        )
+    ),
+    max_leaves=8,
+).map(lambda found: json.dumps(found).encode())
+
+
+@pytest.mark.parametrize("decode", [decode_state, decode_birth, decode_receipt])
+def test_deep_nesting_is_a_problem_like_any_other(decode: Callable[[bytes], object]) -> None:
+    with pytest.raises(Problem):
+        decode(DEEP)
+
+
+@pytest.mark.parametrize("leaf", ["readings", "readings/r-1", "receipts", "birth", "state"])
+def test_deep_nesting_is_survived_on_every_leaf(leaf: str, tmp_path: Path) -> None:
+    done = Desk().prepare((f"g1/{leaf}", DEEP), (f"g1/{leaf}", b"[" * 60_000 + b"]" * 60_000))
+    assert len(done.arrived) == 2
+    store = DuckStore(tmp_path / "area.duckdb")
+    store.commit(done.commit)
+    store.close()
+
+
+@given(st.lists(st.tuples(st.sampled_from(LEAVES), st.binary(max_size=40) | TEXTS | JSON), max_size=8))
+def test_any_bytes_on_every_leaf_are_judged_and_every_batch_is_receipted(messages: list[tuple[str, bytes]]) -> None:
+    desk = Desk()
+    named = [
+        (f"g1/{leaf}" + (f"/r-{n}" if leaf == "readings" else ""), payload)
+        for n, (leaf, payload) in enumerate(messages, start=1)
+    ]
+    done = desk.prepare(*named)
+    assert len(done.arrived) == len(messages)
+    receipt = done.receipts.get("g1", Receipt(0))
+    stored = {n for first, last in receipt.stored.get("r", []) for n in range(first, last + 1)}
+    refused = {int(batch.removeprefix("r-")) for batch in receipt.refused}
+    assert stored | refused == {n for n, (leaf, _) in enumerate(messages, start=1) if leaf == "readings"}
+    desk.books.gateways.table(["g1"])
+    for look_s in (NOW_S + 100, NOW_S + 200):
+        for question in desk.books.gaps.look(look_s).values():
+            encode(Receipt(NOW_S, resend=question))
+
+
+def test_what_cannot_be_a_batch_is_not_asked_for() -> None:
+    desk = Desk()
+    said = b'{"status":"online","held":{"r":[[1,2],[3,99999999999999999999999]],"R!":[[1,9]]}}'
+    desk.prepare(("g1/state", said))
+    desk.books.gaps.look(NOW_S + 100)
+    assert desk.books.gaps.look(NOW_S + 200) == {"g1": {"r": [(1, 2)]}}
