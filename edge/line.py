@@ -45,7 +45,8 @@ class Line:
         self._now_s = now_s
         self._driver: Driver = modbus_driver(config)
         self._lock = asyncio.Lock()
-        self._last_s = 0
+        self._last_s: int | None = None
+        self._last_at_s = 0.0
         self._last_probe_s = 0.0
         self._turns = 0
         self._after_silence = False
@@ -58,18 +59,21 @@ class Line:
 
         `take` is called once a tick with a reading for each quantity of each meter that was due.
         """
-        self._last_s = begun_tick(self._now_s(), self.tick_s)
-        last_at_s = time.monotonic()
+        if self._last_s is None:  # run again after a failure, it goes on from the last tick that was done with
+            now_s = self._now_s()
+            self._last_s = begun_tick(now_s, self.tick_s)
+            self._last_at_s = time.monotonic() - (now_s - self._last_s)
         try:
             while True:
-                tick = await self._next_tick()
+                tick = await self._next_tick(self._last_s)
                 started_s = time.monotonic()
-                self._state.ticks_missed += missed_ticks(tick, self._last_s, self.tick_s, started_s - last_at_s)
-                self._last_s, last_at_s = tick, started_s
                 if may_tick(self.config.name, tick):
-                    take(self.config.name, tick, await self._round(Tick(tick, self._now_s(), time.monotonic())))
+                    take(self.config.name, tick, await self._round(Tick(tick, self._now_s(), started_s)))
                 else:
                     await asyncio.sleep(0)
+                elapsed_s = started_s - self._last_at_s
+                self._state.ticks_missed += missed_ticks(tick, self._last_s, self.tick_s, elapsed_s)
+                self._last_s, self._last_at_s = tick, started_s
         finally:
             self._driver.close()
 
@@ -97,10 +101,10 @@ class Line:
         """Give the port back after `read_now`; `run` does so itself."""
         self._driver.close()
 
-    async def _next_tick(self) -> int:
+    async def _next_tick(self, last_s: int) -> int:
         while True:
             now_s = self._now_s()
-            tick = due_tick(now_s, self.tick_s, self._last_s)
+            tick = due_tick(now_s, self.tick_s, last_s)
             if tick is not None:
                 return tick
             await asyncio.sleep(min(begun_tick(now_s, self.tick_s) + self.tick_s - now_s, _LOOK_S))

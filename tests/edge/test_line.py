@@ -276,6 +276,30 @@ def test_a_tick_that_may_not_be_is_not_taken() -> None:
         run.during(act)
 
 
+def test_ticks_that_pass_while_a_line_is_restarted_are_counted() -> None:
+    class Trouble(Exception):
+        pass
+
+    def fail(*_: object) -> None:
+        raise Trouble
+
+    async def twice() -> None:
+        with pytest.raises(Trouble):
+            await run.line.run(lambda _name, _tick: True, fail)
+        await asyncio.sleep(2.0)
+        running = asyncio.create_task(run.line.run(lambda _name, _tick: True, run.take))
+        await run.until(1)
+        await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    line = sim(SDM)
+    with RtuBus(line) as bus:
+        run = Run(config(line, port=bus.port))
+        asyncio.run(twice())
+    assert run.line.state().ticks_missed == 2
+
+
 def test_a_technician_reads_between_the_ticks() -> None:
     line = sim(SDM, SDM)
 
