@@ -1,6 +1,7 @@
 """A gateway's site file: what an installer decided. One frozen value, built once at the entry point."""
 
 import ipaddress
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -18,6 +19,7 @@ from edge.models import Model, load_model, quantities
 BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 _DAY_S = 86_400
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 
 class MeterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -143,6 +145,18 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_host(text: str) -> bool:
+    """Whether that is an IP address or can be a host's name: no scheme, no port, no label that DNS cannot have."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        try:
+            return bool(_NAME.fullmatch(text.encode("idna").decode()))
+        except UnicodeError:
+            return False
+    return True
+
+
 def complaints(site: Site) -> Iterator[Text]:
     """All that is wrong with a site and can be seen without touching a line."""
     names = [("area", site.area), ("site", site.site), ("gateway", site.gateway)]
@@ -200,6 +214,11 @@ def _line_complaints(line: LineConfig) -> Iterator[Text]:
     if line.port and line.baud not in BAUDS:
         rates = ", ".join(map(str, BAUDS))
         yield Text(f"baud = {line.baud}: {rates} 중 하나여야 합니다", f"baud = {line.baud}: expected one of {rates}")
+    if line.host and not is_host(line.host):
+        yield Text(
+            f"host = {line.host!r}: 호스트 이름이나 IP 주소만 써야 합니다. 포트는 tcp_port에 쓰십시오",
+            f"host = {line.host!r}: expected a host name or an IP address; the port goes into tcp_port",
+        )
     yield from _outside("tcp_port", line.tcp_port, 1, 65535)
     yield from _outside("timeout_s", line.timeout_s, 0.02, 30)
     yield from _outside("tick_s", line.tick_s, 0, _DAY_S)

@@ -21,7 +21,7 @@ _MAX_MBAP_LENGTH = 260
 
 
 class Found(NamedTuple):
-    """An answer: words; or none, and the code of an exception (0 is none that Modbus knows, and is met all the same)."""
+    """An answer: words; or none, and the code of an exception (0, which Modbus does not have, is met too)."""
 
     words: tuple[int, ...] = ()
     code: int = 0

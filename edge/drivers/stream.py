@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+import termios
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import serial
 
@@ -67,28 +69,59 @@ class Stream:
         self._shut()
 
 
+@contextlib.contextmanager
+def as_os_error() -> Iterator[None]:
+    """Raise OSError for what pyserial and name resolution raise beside it: a caller has one error to expect."""
+    try:
+        yield
+    except termios.error as error:  # what a port that goes away while it is set up raises
+        raise OSError(*error.args) from error
+    except UnicodeError as error:  # a label of a host name is empty or too long
+        raise socket.gaierror(socket.EAI_NONAME, str(error)) from error
+    except ValueError as error:
+        raise OSError(str(error)) from error
+
+
 async def open_serial(port: str, baud: int, parity: str, stop_bits: int) -> Stream:
     """Raises OSError (serial.SerialException is one) when the port cannot be had."""
-    opened = serial.Serial(port, baud, parity=parity, stopbits=stop_bits, timeout=0, exclusive=True)
-    # USB adapters keep bytes back for up to 16 ms to fill a packet, unless they are told not to
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        opened.set_low_latency_mode(True)
-    opened.reset_input_buffer()
-    return Stream(opened.fileno(), opened.close)
+    with as_os_error():
+        opened = serial.Serial(port, baud, parity=parity, stopbits=stop_bits, timeout=0, exclusive=True)
+        try:
+            # USB adapters keep bytes back for up to 16 ms to fill a packet, unless they are told not to
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                opened.set_low_latency_mode(True)
+            opened.reset_input_buffer()
+            return Stream(opened.fileno(), opened.close)
+        except BaseException:
+            opened.close()
+            raise
 
 
 async def open_tcp(host: str, port: int, timeout_s: float) -> Stream:
-    """Raises OSError (TimeoutError is one) when no connection comes about."""
-    loop = asyncio.get_running_loop()
+    """Raises OSError (TimeoutError is one) when no connection comes about by any address of the host's name."""
     async with asyncio.timeout(timeout_s):
-        family, kind, protocol, _, address = (await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
-        connection = socket.socket(family, kind, protocol)
-        connection.setblocking(False)
-        try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            await loop.sock_connect(connection, address)
-        except BaseException:
-            connection.close()
-            raise
+        with as_os_error():
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return await connect([(family, address) for family, _, _, _, address in found], timeout_s)
+
+
+async def connect(addresses: Sequence[tuple[int, tuple[Any, ...]]], timeout_s: float) -> Stream:
+    """To the first of the (family, address) that accepts; each has its share of the time. Raises the last's OSError."""
+    for family, address in addresses[:-1]:
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(timeout_s / len(addresses)):
+                return await _connected(family, address)
+    return await _connected(*addresses[-1])
+
+
+async def _connected(family: int, address: tuple[Any, ...]) -> Stream:
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    connection.setblocking(False)
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        await asyncio.get_running_loop().sock_connect(connection, address)
+    except BaseException:
+        connection.close()
+        raise
     return Stream(connection.fileno(), connection.close)

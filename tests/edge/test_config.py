@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from contract.problems import Problem
-from edge.config import Broker, is_loopback, load_site, parse_broker
+from edge.config import Broker, is_host, is_loopback, load_site, parse_broker
 
 SITE = """
 area = "main"
@@ -90,6 +90,9 @@ def test_a_right_site_is_loaded_with_absolute_paths(folder: Path) -> None:
         ('port = "/dev/ttyUSB0"', 'port = "/dev/ttyUSB0"\nbuad = 9600', r"line\[0\]: .*unknown field `buad`"),
         ('port = "/dev/ttyUSB0"', 'port = "/dev/ttyUSB0"\ntimeout_s = 0', r"timeout_s = 0"),
         ('host = "192.0.2.7"', 'host = "192.0.2.7"\ntcp_port = 70000', r"tcp_port = 70000: expected 1 to 65535"),
+        ('host = "192.0.2.7"', 'host = "meters..example"', r"host = 'meters..example': expected a host name or an IP"),
+        ('host = "192.0.2.7"', f'host = "{"a" * 64}.example"', r"a.example': expected a host name or an IP"),
+        ('host = "192.0.2.7"', 'host = "192.0.2.7:502"', r"expected a host name .* the port goes into tcp_port"),
         ("unit = 1\n", "unit = 0\n", r"meter 'hanam-1-e01': unit = 0: expected 1 to 247"),
         ("unit = 1\n", "unit = 255\n", r"meter 'hanam-1-e01': unit = 255: expected 1 to 247"),
         ("unit = 1\n", "unit = 2\n", r"unit 2: shared by 'hanam-1-e01', 'hanam-1-p01', 'hanam-1-p02'"),
@@ -149,3 +152,10 @@ def test_broker_urls_have_default_ports() -> None:
     assert parse_broker("mqtts://b.example") == Broker("mqtts", "b.example", 8883)
     assert parse_broker("mqtt://b.example:1884") == Broker("mqtt", "b.example", 1884)
     assert [is_loopback(host) for host in ("127.8.0.1", "::1", "localhost", "b.example")] == [True, True, True, False]
+
+
+def test_hosts_are_names_or_addresses() -> None:
+    for host in ("192.0.2.7", "fe80::1%eth0", "meters", "m-1.hanam_2.example.", "계량기.example"):
+        assert is_host(host)
+    for host in ("", "a b", "tcp://192.0.2.7", ".example", "a\0b", "[::1]"):
+        assert not is_host(host)

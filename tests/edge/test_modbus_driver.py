@@ -1,6 +1,9 @@
 """The driver on a simulated bus and on simulated TCP servers: what it hears, and what it is not taken in by."""
 
 import asyncio
+import os
+import socket
+import termios
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -12,7 +15,7 @@ from contract.quality import Quality
 from edge.config import LineConfig
 from edge.drivers.driver import Answer, Question
 from edge.drivers.modbus import ModbusDriver, modbus_driver, transaction_s
-from edge.drivers.stream import Stream
+from edge.drivers.stream import Stream, as_os_error, connect
 from edge.models import Model, Register
 from simulators import frames
 from simulators.line import Exchange, Line
@@ -251,3 +254,29 @@ def test_rest_keeps_the_line_quiet(bus: RtuBus) -> None:
 
     answers, _ = asking(on(bus.port), ask)
     assert answers[1].sent_s - answers[0].ended_s >= 0.099
+
+
+@pytest.mark.parametrize("where", [{"host": "meters..example"}, {"host": "a" * 64}, {"port": "/dev/a\0b"}])
+def test_a_name_that_cannot_be_is_a_line_that_is_down(where: dict[str, str]) -> None:
+    answers, _ = asking(LineConfig(name="line-1", meter=[], **where), reads(Question(1, "holding", 0, 1)))  # type: ignore[arg-type]  # by name
+    assert [answer.quality for answer in answers] == [Quality.LINE_DOWN]
+
+
+def test_a_terminal_that_fails_is_an_os_error() -> None:
+    ends = os.pipe()
+    with pytest.raises(OSError, match="Inappropriate ioctl"), as_os_error():
+        termios.tcflush(ends[0], termios.TCIFLUSH)
+    for end in ends:
+        os.close(end)
+
+
+def test_every_address_of_a_name_is_tried() -> None:
+    async def reached(*ports: int) -> None:
+        (await connect([(socket.AF_INET, ("127.0.0.1", port)) for port in ports], 1.0)).close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = server.getsockname()[1]
+        asyncio.run(reached(1, there))
+        asyncio.run(reached(there, 1))
+    with pytest.raises(ConnectionRefusedError):
+        asyncio.run(reached(1, 1))
