@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 STATE_S = 60.0
 RESTART_S = 5.0
+RUNS_WELL_S = 600.0
 SYNC_S = 5.0  # where the setting syncs every batch: the log still has to be moved into the file
 AGREES_S = 60.0
 DRAIN_LOOK_S = 0.1
@@ -33,6 +34,7 @@ NOT_TRUSTED = "clock-not-trusted"
 HOLDOVER = "clock-holdover"
 BEHIND = "clock-behind-last-tick"
 LAST_RESET = "clock-last-tick-reset"
+TASK_FAILED = "task-failed"
 
 
 class Agent:
@@ -58,7 +60,7 @@ class Agent:
         """Until `stop`, 0; then what was taken stays in the outbox, and the brokers are told that we go."""
         works = [self._work_of(line) for line in self.lines]
         works += [("uplink", self.uplink.run), ("watch", self._watch), ("sync", self._sync)]
-        tasks = [asyncio.create_task(_supervise(name, work), name=name) for name, work in works]
+        tasks = [asyncio.create_task(supervise(name, work, self.alarms), name=name) for name, work in works]
         try:
             await stop.wait()
         finally:
@@ -71,7 +73,7 @@ class Agent:
 
     async def drain(self, stop: asyncio.Event) -> int:
         """Read no line; send what waits, and return when all has its receipt: 0, or 1 where `stop` came before."""
-        task = asyncio.create_task(_supervise("uplink", self.uplink.run))
+        task = asyncio.create_task(supervise("uplink", self.uplink.run, self.alarms))
         while self.outbox.waiting(1) and not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_LOOK_S):
@@ -178,13 +180,17 @@ class Agent:
                 self.outbox.failed(error)
 
 
-async def _supervise(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Do the work, and again after a pause whenever it fails, so that one line's trouble is not another's."""
+async def supervise(name: str, work: Callable[[], Awaitable[None]], alarms: Alarms) -> None:
+    """Do the work, and again after a pause whenever it fails, so that one line's trouble is not another's.
+
+    The alarm holds until no task has failed for RUNS_WELL_S.
+    """
     while True:
         try:
             await work()
         except Exception as error:  # whatever a driver or a library raises, the gateway goes on
             log.critical("task=%s error=%r restart_s=%s", name, error, RESTART_S)
+            alarms.sound(TASK_FAILED, f'task="{name}" error={error!r} action=report-it', lasts_s=RUNS_WELL_S)
             log.debug("task=%s", name, exc_info=True)
             await asyncio.sleep(RESTART_S)
         else:

@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from contract.quality import Quality
-from edge.agent import BEHIND, LAST_RESET, NOT_TRUSTED, Agent
+from edge.agent import BEHIND, LAST_RESET, NOT_TRUSTED, RUNS_WELL_S, TASK_FAILED, Agent, supervise
+from edge.alarms import Alarms
 from edge.clock import HOLDOVER_AFTER_S, OFFSET_FILE, Clock
 from edge.config import LineConfig, MeterConfig, OutboxConfig, Site, UplinkConfig
 from edge.models import load_model, quantities
@@ -283,6 +284,22 @@ async def test_readings_of_a_clock_in_holdover_are_marked(site: Site, cloud: Rec
         await until(lambda: "clock-holdover" in cloud.states[-1].warnings)
     assert f'"q":{int(Quality.CLOCK_HOLDOVER)}'.encode() in cloud.arrivals[0].payload
     assert b'"clock":"holdover"' in cloud.arrivals[0].payload
+
+
+@in_loop
+async def test_a_task_that_fails_is_warned_of_until_it_has_run_well(caplog: pytest.LogCaptureFixture) -> None:
+    now_s = 0.0
+    alarms = Alarms(lambda: now_s)
+
+    async def fail() -> None:
+        raise KeyError("register")
+
+    task = asyncio.create_task(supervise("line a", fail, alarms))
+    await until(lambda: alarms.codes() == [TASK_FAILED])
+    assert caplog.messages[-1].startswith("alarm=task-failed task=\"line a\" error=KeyError('register')")
+    now_s = RUNS_WELL_S
+    assert alarms.codes() == []
+    task.cancel()
 
 
 def start(site: Site, folder: Path, action: str = "run") -> "subprocess.Popen[str]":
