@@ -50,10 +50,14 @@ class AreaFile:
         self._writing, self._opening = threading.Lock(), threading.Lock()
         self._broken = False
         self._doubtful: tuple[object, int] | None = None
-        self._stored: object = None
+        self._stored: list[object] = []  # tokens in doubt that proved to be on disk; each waits for its second call
         self._log = Path(f"{path}.wal")
         self._named = False  # whether the names of the file and its log are on disk
-        self._open()
+        try:
+            self._open()
+        except duckdb.IOException as error:
+            # only here: what was open once may be opened again when there is room, memory, or a file number
+            raise _cannot_open(path, _line(error)) from error
 
     def write(self, token: object, work: Work) -> None:
         """Do `work(connection, number of the commit)` in a transaction, and return once that is on disk.
@@ -65,9 +69,10 @@ class AreaFile:
             try:
                 if self._broken:
                     self._reopen()
-                if token is None or token is not self._stored:
+                if token is not None and any(token is stored for stored in self._stored):
+                    self._stored = [stored for stored in self._stored if stored is not token]
+                else:
                     self._transact(token, work)
-                self._stored = None
             except _PASSING as error:
                 raise StoreUnavailable(f"{self.path}: {_line(error)}") from error
 
@@ -114,7 +119,7 @@ class AreaFile:
         self._open()
         ((commits,),) = self._writer.execute("SELECT commits FROM area").fetchall()
         if self._doubtful is not None and commits >= self._doubtful[1] > 0:
-            self._stored = self._doubtful[0]
+            self._stored.append(self._doubtful[0])
         self._broken, self._doubtful = False, None
 
     def _open(self) -> None:
@@ -132,16 +137,13 @@ class AreaFile:
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
-    try:
-        connection = duckdb.connect(path, config=_SETTINGS)
-        tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-        if not tables:
-            connection.begin()
-            connection.execute(_TABLES)
-            connection.execute("INSERT INTO area VALUES (?, 0, 0)", [SCHEMA])
-            connection.commit()
-    except duckdb.IOException as error:
-        raise _cannot_open(path, _line(error)) from error
+    connection = duckdb.connect(path, config=_SETTINGS)
+    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if not tables:
+        connection.begin()
+        connection.execute(_TABLES)
+        connection.execute("INSERT INTO area VALUES (?, 0, 0)", [SCHEMA])
+        connection.commit()
     if tables and "area" not in tables:
         connection.close()
         raise Problem(f"{path}: 빛고을의 저장 파일이 아닙니다", f"{path}: a DuckDB file, but not an area's store")

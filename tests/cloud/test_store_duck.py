@@ -1,5 +1,6 @@
 """The area's DuckDB file: who owns it, what it counts, what it forgets, and what it does on a full disk."""
 
+import contextlib
 import multiprocessing
 import resource
 import signal
@@ -75,6 +76,23 @@ def test_a_file_that_is_no_store_is_refused(path: Path, content: bytes | None, s
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="cannot be opened"):
         DuckStore(tmp_path / "nowhere" / "area.duckdb")
+
+
+def test_a_file_that_cannot_be_opened_again_is_unavailable_until_it_can(store: DuckStore, path: Path) -> None:
+    store.commit(Commit(readings=block(1, 1)))
+    aside = path.with_suffix(".aside")
+    store._file._broken = True  # as after a fatal error: DuckDB wants the file opened anew
+    path.rename(aside)
+    path.mkdir()
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            store.commit(Commit(readings=block(1, 1, TICK_S + 1)))
+        with pytest.raises(StoreUnavailable):
+            store.rows(0, 2**35)
+    path.rmdir()
+    aside.rename(path)
+    store.commit(Commit(readings=block(1, 1, TICK_S + 1)))
+    assert store.counts(0, 2**35) == Counts(2, 2, 0)
 
 
 def test_rows_identities_and_conflicts_are_counted(store: DuckStore) -> None:
@@ -192,6 +210,9 @@ def _commit_at_last(store: DuckStore, commit: Commit) -> int:
         except StoreUnavailable:
             if refused == 1:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            # another writer comes before the retry
+            with contextlib.suppress(StoreUnavailable):
+                store.forget(0, 0)
         else:
             return refused
     raise AssertionError("still unavailable with room on the disk")
