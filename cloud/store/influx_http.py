@@ -7,6 +7,7 @@ lines are refused (400, 413, 422: Refused); the settings are wrong (401, 403, 40
 import gzip
 import json
 import logging
+import ssl
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -111,6 +112,9 @@ class InfluxConnection:
             answer = self._pool.urlopen(method, self._prefix + path, body, headers, retries=False)  # type: ignore[arg-type]
         except urllib3.exceptions.SSLError as error:
             url = self.settings.url
+            # a connection cut in the handshake, or a proxy that is starting, passes
+            if not isinstance(error.args[0], ssl.SSLCertVerificationError):
+                raise StoreUnavailable(f"{url}: {error}") from error
             raise Problem(
                 f"{url}: TLS 인증서를 확인할 수 없습니다: {error}", f"{url}: TLS certificate not verified: {error}"
             ) from error

@@ -116,6 +116,12 @@ def test_a_server_that_is_not_there_or_does_not_answer_is_unavailable() -> None:
         released.set()
 
 
+def test_a_handshake_that_fails_is_no_wrong_certificate() -> None:
+    # a proxy that speaks no TLS yet, say
+    with answering(lambda _: (200, {}, b"")) as url, pytest.raises(StoreUnavailable):
+        InfluxConnection(InfluxSettings(url.replace("http:", "https:"), "energy", timeout_s=2.0)).check()
+
+
 @pytest.mark.parametrize(
     "body",
     [
