@@ -162,6 +162,10 @@ class Asks:
             self._add_empties(run, first, number - 1)
             first = number + 1
 
+    def later(self) -> None:
+        """`next_span` could not be looked up: it is the last now."""
+        self._spans.rotate(-1)
+
     def _add_empties(self, run: str, first: int, last: int) -> None:
         # the cloud asks again for what is left out here
         room = EMPTIES - sum(span.last - span.first + 1 for span in self._empties)

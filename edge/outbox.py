@@ -249,10 +249,13 @@ class Outbox:
 
         return self._guarded(write, [])
 
-    def reopen(self, run: str, first: int, last: int, limit: int) -> list[int]:
-        """Let the first `limit` batches held between these numbers wait again; the numbers of all of these held."""
+    def reopen(self, run: str, first: int, last: int, limit: int) -> list[int] | None:
+        """Let the first `limit` batches held between these numbers wait again; the numbers of all of these held.
 
-        def write() -> list[int]:
+        None where the disk fails, and it is not known what is held.
+        """
+
+        def write() -> list[int] | None:
             with self._file.transaction() as db:
                 rows = db.execute(
                     "SELECT id, n FROM batch WHERE run = (SELECT id FROM run WHERE name = ?) "
@@ -263,7 +266,7 @@ class Outbox:
                 db.executemany("UPDATE batch SET state = ? WHERE id = ? AND state = ?", ids)
                 return [n for _, n in rows]
 
-        return self._guarded(write, [])
+        return self._guarded(write, None)
 
     def summary(self) -> Summary:
         """What waits, counted in the index alone."""

@@ -159,18 +159,27 @@ class Uplink:
                 self._flow.forget([batch])
             else:
                 connection.publish(self._topic("readings", message.batch), message.payload)
-        while self._asks.open and self._flow.token(now_s):
-            self._answer(connection)
+        while self._asks.open and self._flow.token(now_s) and self._answer(connection):
+            pass
 
-    def _answer(self, connection: Connection) -> None:
-        """One step of what the cloud asks for: held batches wait for their receipt again, others are sent empty."""
+    def _answer(self, connection: Connection) -> bool:
+        """One step of what the cloud asks for: held batches wait for their receipt again, others are sent empty.
+
+        False where the disk fails: an empty batch would tell the cloud that all in it is gone for ever.
+        """
         empty = self._asks.next_empty()
         if empty is not None:
             connection.publish(self._topic("readings", empty), b"[]")
-            return
+            return True
         span = self._asks.next_span()
-        if span is not None:
-            self._asks.found(self._outbox.reopen(*span, limit=HELD_AT_ONCE))
+        if span is None:
+            return False
+        held = self._outbox.reopen(*span, limit=HELD_AT_ONCE)
+        if held is None:
+            self._asks.later()
+            return False
+        self._asks.found(held)
+        return True
 
     def _receive(self, _topic: str, payload: bytes) -> None:
         self._receipts.append(payload)

@@ -250,3 +250,12 @@ def test_the_same_ask_is_noted_once() -> None:
     for _ in range(10):
         asks.add({"old": [(1, 2)]}, "own", 0)
     assert answers(asks, lambda *_: [], 100)[1] == [BatchId("old", 1), BatchId("old", 2)]
+
+
+def test_a_span_that_could_not_be_looked_up_is_answered_later_and_not_as_gone() -> None:
+    asks = Asks()
+    asks.add({"old": [(1, 2)], "other": [(5, 5)]}, "own", 0)
+    asks.later()
+    assert asks.next_empty() is None
+    assert asks.next_span() == ("other", 5, 5)
+    assert answers(asks, lambda *_: [], 100)[1] == [BatchId("other", 5), BatchId("old", 1), BatchId("old", 2)]

@@ -1,5 +1,6 @@
 """Files that are no outbox, damaged ones, and disks that fail."""
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -13,7 +14,7 @@ import pytest
 from contract.problems import Problem
 from contract.reading import Reading
 from edge.alarms import Alarms
-from edge.outbox import DROPPED, SET_ASIDE, Outbox
+from edge.outbox import DROPPED, FAILING, SET_ASIDE, Outbox
 
 ROOT = Path(__file__).parents[2]
 T = 1_795_392_000
@@ -118,6 +119,19 @@ def test_a_batch_that_the_disk_changed_is_dropped_and_said(
     assert outbox.waiting(10) == []
     assert outbox.readings_dropped == len(readings_at(T))
     assert alarms.codes() == [DROPPED]
+
+
+def test_a_look_up_that_fails_is_not_answered_as_nothing_held(
+    make_outbox: Make, readings_at: Readings, alarms: Alarms, tmp_path: Path
+) -> None:
+    outbox = make_outbox()
+    outbox.take("a", T, readings_at(T), T, "ntp")
+    outbox.done({outbox.run: [(1, 1)]})
+    with contextlib.closing(sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert outbox.reopen(outbox.run, 1, 1, limit=20) is None
+    assert alarms.codes() == [FAILING]
+    assert outbox.reopen(outbox.run, 1, 1, limit=20) == [1]
 
 
 # takes ticks into a file that may not grow beyond 600 kB, half of the batches with their receipts
