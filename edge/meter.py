@@ -18,6 +18,8 @@ from edge.schedule import Health, answered, patience_s, silent
 
 # How often a register that the meter refused is asked for again: its firmware may have been renewed.
 REFUSED_AGAIN_S = 3600.0
+# So many registers refused one by one, and none answered yet: the meter is booting, or is another model.
+REFUSALS_ENOUGH = 3
 # Modbus exceptions: the address is not there, or not as many words; a gateway that cannot reach the unit.
 _REFUSED = (2, 3)
 _UNREACHED = (10, 11)
@@ -52,6 +54,9 @@ class Meter:
     learnt: Learnt = field(default_factory=Learnt)
     heard: list[tuple[Read, tuple[int, ...]]] = field(default_factory=list)
     _refused_again_s: float = 0.0
+    # It refused all that it was asked in its last turn; how many registers it was then asked for singly.
+    _refusing: bool = False
+    _scouted: int = 0
 
     @property
     def quantities(self) -> list[str]:
@@ -67,23 +72,54 @@ class Meter:
         self.heard.clear()
         if not self.registers and (failed := await self._discover(driver, patient=patient)):
             return self._rest((), failed.quality, tick)
+        scouted = self._refusing
+        if scouted and (failed := await self._scout(driver, patient=patient)):
+            return self._rest((), failed.quality, tick)
+        before, again_s = self.learnt, self._refused_again_s
+        found, rest = await self._read_all(driver, tick, patient=patient, sure=scouted)
+        self._refusing = not self.heard and self.learnt != before
+        if self._refusing:  # that taught nothing: a meter that boots refuses what it has, too
+            self.learnt, self._refused_again_s = before, again_s
+        self._say_refused(before)
+        return found + self._rest(found, rest, tick)
+
+    async def _read_all(
+        self, driver: Driver, tick: Tick, *, patient: bool, sure: bool
+    ) -> tuple[list[Reading], Quality]:
+        """What was found, and why the rest was not. `sure`: the meter has answered, and what it refuses it lacks."""
         found: list[Reading] = []
-        # what is not asked for at all: a SunSpec block without the point, a register that was refused before
-        rest = Quality.NOT_AVAILABLE if self.model.protocol == "sunspec" else Quality.EXCEPTION
+        refusals = 0
         todo = deque(self._reads())
         while todo:
             read = todo.popleft()
             answer = await self._ask(driver, Question(self.config.unit, *read[:3]), patient=patient)
             if answer.quality in (Quality.NO_ANSWER, Quality.LINE_DOWN):
-                rest = answer.quality
-                break
+                return found, answer.quality
             if answer.code in _REFUSED:
                 self._learn(read)
                 if len(read.registers) > 1:
                     todo.extendleft(reversed(self._plan(read.registers)))
                     continue
+                refusals += 1
             found += self._readings(read, answer, tick)
-        return found + self._rest(found, rest, tick)
+            if refusals == REFUSALS_ENOUGH and not (sure or self.heard):
+                return found, Quality.EXCEPTION
+        # what is not asked for at all: a SunSpec block without the point, a register that was refused before
+        return found, Quality.NOT_AVAILABLE if self.model.protocol == "sunspec" else Quality.EXCEPTION
+
+    async def _scout(self, driver: Driver, *, patient: bool) -> Answer | None:
+        """Ask for a few single registers, others each time, until one is answered; a refusal if none is."""
+        chosen = [register for register in self.registers if register not in self.learnt.refused]
+        answer = Answer(Quality.EXCEPTION)
+        for _ in chosen[:REFUSALS_ENOUGH]:
+            read = plan((chosen[self._scouted % len(chosen)],), self.model.max_words, 0)[0]
+            self._scouted += 1
+            answer = await self._ask(driver, Question(self.config.unit, *read[:3]), patient=patient)
+            if answer.quality is Quality.GOOD:
+                return None
+            if answer.code not in _REFUSED:
+                break
+        return answer
 
     def missing(self, quality: Quality, time_s: int) -> list[Reading]:
         """A reading for each quantity that says why there is none."""
@@ -130,6 +166,8 @@ class Meter:
         return None
 
     def _reads(self) -> tuple[Read, ...]:
+        if self.learnt.refused.issuperset(self.registers):  # one after another: there is nothing left to ask for
+            self.learnt = Learnt()
         reads = self._plan(self.registers)
         if self.learnt.refused and time.monotonic() >= self._refused_again_s:
             self._refused_again_s = time.monotonic() + REFUSED_AGAIN_S
@@ -145,7 +183,10 @@ class Meter:
         self.learnt = learn(self.learnt, read)
         if len(read.registers) == 1:
             self._refused_again_s = time.monotonic() + REFUSED_AGAIN_S
-            log.warning("meter=%s register=%r state=refused", self.config.name, read.registers[0].name)
+
+    def _say_refused(self, before: Learnt) -> None:
+        for register in sorted(self.learnt.refused - before.refused, key=lambda register: register.address):
+            log.warning("meter=%s register=%r state=refused", self.config.name, register.name)
 
     def _readings(self, read: Read, answer: Answer, tick: Tick) -> list[Reading]:
         moment = tick.moment(answer)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from contract.messages import LineState
@@ -218,6 +219,39 @@ def test_a_register_that_the_meter_lacks_is_an_exception_and_is_asked_rarely() -
     assert by_quantity["electricity_voltage_l1_v"] is Quality.GOOD
     assert by_quantity["electricity_voltage_l2_v"] is Quality.EXCEPTION
     assert by_quantity["electricity_apparent_kvah"] is Quality.EXCEPTION
+
+
+def test_a_meter_that_refuses_everything_while_it_boots_is_read_again_at_once() -> None:
+    line = sim("eastron_sdm630")
+    line.meters["m-1"].device.exception = 2
+
+    async def act() -> None:
+        await run.until(1)
+        first = bus.overhead.answers
+        await run.until(3)
+        assert first <= 12
+        assert 2 <= bus.overhead.answers - first <= 6
+        line.meters["m-1"].device.exception = 0
+        await run.until(4)
+
+    with RtuBus(line) as bus:
+        run = Run(config(line, port=bus.port))
+        run.during(act)
+    assert [of(readings, "m-1") for readings in run.ticks.values()] == [{Quality.EXCEPTION}] * 3 + [{Quality.GOOD}]
+
+
+def test_a_meter_that_lacks_the_first_registers_is_found_out_all_the_same() -> None:
+    model = load_model("eastron_sdm630")
+    lacking = {register.quantity for register in model.register if register.address < 0x0C}
+    there = tuple(register for register in model.register if register.quantity not in lacking)
+    meter = SimMeter("m-1", msgspec.structs.replace(model, register=there), 1, steady)
+    with RtuBus(SimLine("line-1", [meter], holes_readable=False)) as bus:
+        settings = MeterConfig(name="m-1", model="eastron_sdm630", unit=1)
+        run = Run(LineConfig(name="line-1", meter=[settings], port=bus.port))
+        run.during(lambda: run.until(5))
+    readings = run.ticks[max(run.ticks)]
+    assert {reading.quantity for reading in readings if reading.quality is Quality.EXCEPTION} == lacking
+    assert len(readings) == len(model.register)
 
 
 def test_a_port_that_is_missing_is_said_in_every_reading_and_is_opened_when_it_comes(tmp_path: Path) -> None:
