@@ -145,7 +145,7 @@ class Agent:
     def receipt(self, receipt: Receipt) -> None:
         """The way out of a clock that was wrong in the future: the cloud's time agrees with ours now."""
         now_s = self.clock.now_s()
-        if self.outbox.lines_ahead(now_s) and abs(receipt.time_s - now_s) <= AGREES_S:
+        if self.outbox.lines_ahead(now_s) and abs(receipt.time_s - int(now_s)) <= AGREES_S:
             lines = self.outbox.reset_last(now_s)
             self.alarms.sound(LAST_RESET, f"lines={','.join(lines)} now_s={now_s:.0f} cloud_s={receipt.time_s}")
 

@@ -171,9 +171,10 @@ class Outbox:
             with self._file.transaction() as db:
                 forget(db, FORGOTTEN_ON_LOW_DISK)
 
-        if not self._file.is_roomy():
-            self._guarded(forget_some, None)
-        roomy = self._file.is_roomy()
+        if self._guarded(self._file.is_roomy, False):
+            return True
+        self._guarded(forget_some, None)
+        roomy = self._guarded(self._file.is_roomy, False)
         if not roomy:
             self.failed(OSError("the disk is full"))
         return roomy
@@ -243,7 +244,7 @@ class Outbox:
                     for (batch_id,) in db.execute(
                         "UPDATE batch SET state = ? WHERE run = (SELECT id FROM run WHERE name = ?) "
                         "AND n BETWEEN ? AND ? AND state < ? RETURNING id",
-                        (DONE, run, max(first, 1), min(last, LARGEST_N), DONE),
+                        (DONE, run, *_within(first, last), DONE),
                     )
                 ]
 
@@ -260,7 +261,7 @@ class Outbox:
                 rows = db.execute(
                     "SELECT id, n FROM batch WHERE run = (SELECT id FROM run WHERE name = ?) "
                     "AND n BETWEEN ? AND ? ORDER BY n LIMIT ?",
-                    (run, first, last, limit),
+                    (run, *_within(first, last), limit),
                 ).fetchall()
                 ids = [(WHOLE, batch_id, DONE) for batch_id, _ in rows]
                 db.executemany("UPDATE batch SET state = ? WHERE id = ? AND state = ?", ids)
@@ -360,6 +361,11 @@ class Outbox:
         """Say that the disk did not do what it was asked."""
         facts = f'path={self._file.path} error="{error}" action=check-the-disk-and-its-free-space'
         self._alarms.sound(FAILING, facts, lasts_s=600)
+
+
+def _within(first: int, last: int) -> tuple[int, int]:
+    """The same span, as far as batches have such numbers: SQLite takes no larger ones than 64 bits."""
+    return min(max(first, 1), LARGEST_N + 1), max(min(last, LARGEST_N), 0)
 
 
 def _encode(readings: Sequence[Reading], sent_s: float, clock: str) -> list[tuple[bytes, int]]:

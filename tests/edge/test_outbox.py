@@ -82,6 +82,7 @@ def test_a_receipt_ends_the_waiting_and_the_batch_is_kept(make_outbox: Make, rea
     outbox = make_outbox()
     ids = [outbox.take("a", T + i, readings_at(T + i), T + i, "ntp")[0] for i in range(5)]
     assert outbox.done({outbox.run: [(2, 3)], "another": [(1, 9)]}) == ids[1:3]
+    assert outbox.done({outbox.run: [(2**64, 2**64), (-(2**64), -5)]}) == []
     assert outbox.done({outbox.run: [(-5, 10**30)]}) == [ids[0], ids[3], ids[4]]
     assert outbox.waiting(10) == []
     assert outbox.message(ids[0]) is None
@@ -96,6 +97,7 @@ def test_a_kept_batch_waits_again_when_it_is_asked_for(make_outbox: Make, readin
     outbox.done({outbox.run: [(1, 4)]})
     assert outbox.reopen(outbox.run, 2, 10**15, limit=2) == [2, 3]
     assert outbox.reopen("another", 1, 5, limit=5) == []
+    assert outbox.reopen(outbox.run, 2**64, 2**64, limit=5) == []
     assert outbox.waiting(10) == [ids[1], ids[2], ids[4]]
     assert messages(outbox) == [before[1], before[2], before[4]]
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -127,11 +128,23 @@ def test_a_look_up_that_fails_is_not_answered_as_nothing_held(
     outbox = make_outbox()
     outbox.take("a", T, readings_at(T), T, "ntp")
     outbox.done({outbox.run: [(1, 1)]})
+    outbox._file.db.execute("PRAGMA busy_timeout = 10")
     with contextlib.closing(sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert outbox.reopen(outbox.run, 1, 1, limit=20) is None
     assert alarms.codes() == [FAILING]
     assert outbox.reopen(outbox.run, 1, 1, limit=20) == [1]
+
+
+def test_a_folder_that_is_gone_is_said_and_raises_nothing(
+    make_outbox: Make, readings_at: Readings, alarms: Alarms, tmp_path: Path
+) -> None:
+    (tmp_path / "gone").mkdir()
+    outbox = make_outbox(path=tmp_path / "gone" / "outbox.db")
+    shutil.rmtree(tmp_path / "gone")
+    assert outbox.take("a", T, readings_at(T), T, "ntp") == []
+    assert outbox.readings_dropped == len(readings_at(T))
+    assert alarms.codes() == [DROPPED, FAILING]
 
 
 # takes ticks into a file that may not grow beyond 600 kB, half of the batches with their receipts
