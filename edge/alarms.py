@@ -30,8 +30,9 @@ class Alarms:
             log.error("alarm=%s %s", code, " ".join(facts.split()))
 
     def clear(self, code: str) -> None:
-        """The cause is gone; nothing happens where there was none."""
+        """The cause is gone, and said anew should it come back; nothing happens where there was none."""
         if self._until_s.pop(code, None) is not None:
+            self._said_s.pop(code, None)
             log.warning("alarm=%s over", code)
 
     def codes(self) -> list[str]:

@@ -35,3 +35,11 @@ def test_a_cleared_alarm_is_over(caplog: pytest.LogCaptureFixture) -> None:
     alarms.clear("line-down")
     assert alarms.codes() == []
     assert [record.getMessage() for record in caplog.records] == ["alarm=line-down ", "alarm=line-down over"]
+
+
+def test_an_alarm_that_comes_back_after_it_was_over_is_logged_again(caplog: pytest.LogCaptureFixture) -> None:
+    alarms = Alarms(lambda: 100.0)
+    alarms.sound("line-down", "a=1")
+    alarms.clear("line-down")
+    alarms.sound("line-down", "a=2")
+    assert caplog.messages == ["alarm=line-down a=1", "alarm=line-down over", "alarm=line-down a=2"]
