@@ -154,7 +154,7 @@ class Agent:
         said_s = asked_s = float("-inf")
         loop = asyncio.get_running_loop()
         while True:
-            self.clock.step_s()
+            self.clock.log_step()
             trust, now_s = self.clock.trust(), self.clock.now_s()
             if trust == "holdover":
                 self.alarms.sound(HOLDOVER, "action=check-the-time-servers")

@@ -85,7 +85,7 @@ def explain(error: Exception) -> str:
     elif isinstance(error, ConnectionError):
         action = "check-that-the-port-speaks-TLS-or-not-as-the-broker's-URL-says"
     elif isinstance(error, TimeoutError):
-        reason, action = reason or "no answer", "check-the-network-and-firewalls"
+        action = "check-the-network-and-firewalls"
     else:
         action = ACTIONS.get(reason, _action_by_text(reason))
     return f'reason="{" ".join(reason.split())}" action={action}'

@@ -108,15 +108,13 @@ class Clock:
             except OSError as error:
                 log.warning("clock-mark path=%s error=%s", self._mark, error.strerror)
 
-    def step_s(self) -> float:
-        """By how much the clock was stepped since the last call, 0.0 for none; a step is logged."""
+    def log_step(self) -> None:
+        """Log by how much the clock was stepped since the last call, if it was."""
         difference_s = self.now_s() - self._monotonic_s()
         step_s = difference_s - self._difference_s
         self._difference_s = difference_s
-        if abs(step_s) < STEP_S:
-            return 0.0
-        log.warning("clock-stepped by_s=%.3f now_s=%.3f", step_s, self.now_s())
-        return step_s
+        if abs(step_s) >= STEP_S:
+            log.warning("clock-stepped by_s=%.3f now_s=%.3f", step_s, self.now_s())
 
 
 def _read(path: Path) -> str:
