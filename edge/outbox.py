@@ -183,8 +183,14 @@ class Outbox:
         thinned, dropped = self._room.thinned, self._room.dropped
 
         def make() -> None:
-            with self._file.transaction() as db:
-                make_room(Desk(db, self._in_flight, self._new_identity), self._room, self._file.used_bytes, now_s)
+            try:
+                with self._file.transaction() as db:
+                    make_room(Desk(db, self._in_flight, self._new_identity), self._room, self._file.used_bytes, now_s)
+            except (OSError, sqlite3.Error):
+                # nothing of it was done
+                self._room.thinned, self._room.dropped = thinned, dropped
+                self._room.kept.clear()
+                raise
 
         self._guarded(make, None)
         if self._room.thinned > thinned:

@@ -1,14 +1,15 @@
 """How a full outbox makes room, mildest first: forget what has its receipt, thin out, drop the oldest.
 
-Thinning takes the instantaneous values out of the oldest batches that are not in flight, then all batches but
-one a line and 15-minute slot. A batch that loses content gets a new identity, since the old content may have
-been published under the old one.
+Thinning takes the instantaneous values out of the oldest batches that are not in flight, then of each register
+all values but the first of a 15-minute slot. A batch that loses content gets a new identity, since the old
+content may have been published under the old one.
 """
 
 import sqlite3
 import zlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from contract.quality import Quality
 from contract.quantities import QUANTITIES
@@ -25,14 +26,15 @@ FORGOTTEN_AT_ONCE = 4
 class Room:
     """What the outbox may take, and what was lost to that, in readings.
 
-    `kept` says, for each line, the last tick that was left in its slot.
+    `kept` says, for each line, the first tick of the slot that is being thinned, and which registers have a value
+    there by now. To forget it costs nothing but a little room.
     """
 
     max_bytes: int
     keep_s: int
     thinned: int = 0
     dropped: int = 0
-    kept: dict[int, int] = field(default_factory=dict)
+    kept: dict[int, tuple[int, set[tuple[str, str]]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,14 @@ class Desk:
     db: sqlite3.Connection
     in_flight: Collection[int]
     new_identity: Callable[[], tuple[int, int]]
+
+
+class Content(NamedTuple):
+    """A batch's readings, when they were sent and how far the clock was trusted then."""
+
+    readings: list[Reading]
+    sent_s: float
+    clock: str
 
 
 def make_room(desk: Desk, room: Room, used_bytes: Callable[[], int], now_s: float) -> None:
@@ -92,60 +102,83 @@ def _oldest(desk: Desk, state: int) -> tuple[int, int, int, int] | None:
 
 
 def _drop_instants(desk: Desk, room: Room) -> bool:
-    found = _oldest(desk, WHOLE)
+    def registers(_line: int, _tick_s: int, readings: list[Reading]) -> list[Reading]:
+        return [reading for reading in readings if _is_register(reading.quantity)]
+
+    return _thin(desk, room, (WHOLE, NO_INSTANTS), registers)
+
+
+def _is_register(quantity: str) -> bool:
+    known = QUANTITIES.get(quantity)
+    return known is None or known.kind == "register"
+
+
+def _drop_off_grid(desk: Desk, room: Room) -> bool:
+    """Keep the first tick of a line and slot, and of each register that has no value in it the first that has.
+
+    The register at the slot's bound is interpolated from these.
+    """
+
+    def on_grid(line: int, tick_s: int, readings: list[Reading]) -> list[Reading]:
+        first_s, seen = room.kept.get(line, (0, set()))
+        if tick_s // SLOT_S != first_s // SLOT_S:
+            first_s, seen = tick_s, set()
+            room.kept[line] = first_s, seen
+        kept = [r for r in readings if tick_s == first_s or (r.value is not None and _register(r) not in seen)]
+        seen |= {_register(reading) for reading in kept if reading.value is not None}
+        return kept
+
+    return _thin(desk, room, (NO_INSTANTS, SPARSE), on_grid)
+
+
+def _register(reading: Reading) -> tuple[str, str]:
+    return reading.meter, reading.quantity
+
+
+def _thin(
+    desk: Desk, room: Room, states: tuple[int, int], choose: Callable[[int, int, list[Reading]], list[Reading]]
+) -> bool:
+    """From one state to the next: the oldest batch loses what is not chosen by line, tick and readings."""
+    found = _oldest(desk, states[0])
     if found is None:
         return False
-    batch_id, _, _, readings = found
-    kept, payload = _registers_only(desk.db, batch_id)
-    room.thinned += readings - kept
-    if kept == 0:
+    batch_id, line, tick_s, count = found
+    content = _content(desk.db, batch_id)
+    if content is None:
+        room.dropped += count
         _delete(desk.db, [(batch_id,)])
-    elif kept == readings:
-        desk.db.execute("UPDATE batch SET state = ? WHERE id = ?", (NO_INSTANTS, batch_id))
+        return True
+    kept = choose(line, tick_s, content.readings)
+    room.thinned += count - len(kept)
+    if not kept:
+        _delete(desk.db, [(batch_id,)])
+    elif len(kept) == count:
+        desk.db.execute("UPDATE batch SET state = ? WHERE id = ?", (states[1], batch_id))
     else:
-        run, n = desk.new_identity()
-        body = zlib.compress(payload, 1)
+        body, (run, n) = zlib.compress(encode_batch(kept, content.sent_s, content.clock), 1), desk.new_identity()
         desk.db.execute(
             "UPDATE batch SET state = ?, run = ?, n = ?, readings = ?, bytes = ? WHERE id = ?",
-            (NO_INSTANTS, run, n, kept, len(body), batch_id),
+            (states[1], run, n, len(kept), len(body), batch_id),
         )
         desk.db.execute("UPDATE body SET payload = ? WHERE id = ?", (body, batch_id))
     return True
 
 
-def _registers_only(db: sqlite3.Connection, batch_id: int) -> tuple[int, bytes]:
-    """How many readings of registers the batch has, and the payload of these alone."""
+def _content(db: sqlite3.Connection, batch_id: int) -> Content | None:
+    """What a batch says, or None where it is damaged."""
     (body,) = db.execute("SELECT payload FROM body WHERE id = ?", (batch_id,)).fetchone()
     payload = unpack(body)
     records = decode_plain(payload) if payload is not None else None
     if not records:
-        return 0, b"[]"
+        return None if records is None else Content([], 0.0, "")
     first = records[0]
-    kept = []
+    readings = []
     for record in records:
         meter, quantity = (first.bn + record.n).rsplit("/", 1)
-        known = QUANTITIES.get(quantity)
-        if known is None or known.kind == "register":
-            quality = Quality(record.q) if record.v is not None else missing_quality(record.vs)
-            time_s = int(first.bt + record.t)
-            kept.append(Reading(meter, quantity, time_s, record.v, quality or Quality.GOOD, round(record.at * 1000)))
-    return len(kept), encode_batch(kept, first.sent, first.clock) if kept else b"[]"
-
-
-def _drop_off_grid(desk: Desk, room: Room) -> bool:
-    """Keep one tick a line and slot, the first: the register at the slot's bound is interpolated from these."""
-    found = _oldest(desk, NO_INSTANTS)
-    if found is None:
-        return False
-    batch_id, line, tick_s, readings = found
-    kept_s = room.kept.get(line, 0)
-    if tick_s == kept_s or tick_s // SLOT_S != kept_s // SLOT_S:
-        room.kept[line] = tick_s
-        desk.db.execute("UPDATE batch SET state = ? WHERE id = ?", (SPARSE, batch_id))
-    else:
-        room.thinned += readings
-        _delete(desk.db, [(batch_id,)])
-    return True
+        quality = Quality(record.q) if record.v is not None else missing_quality(record.vs)
+        time_s = int(first.bt + record.t)
+        readings.append(Reading(meter, quantity, time_s, record.v, quality or Quality.GOOD, round(record.at * 1000)))
+    return Content(readings, first.sent, first.clock)
 
 
 def _drop_oldest(desk: Desk, room: Room) -> bool:

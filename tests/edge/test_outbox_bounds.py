@@ -1,9 +1,12 @@
 """A full outbox: what goes first, what goes last, and that it is said."""
 
+import contextlib
 import itertools
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from contract.quality import Quality
 from contract.quantities import QUANTITIES, Kind
 from contract.reading import Reading
 from contract.senml import Resolved, resolve
@@ -98,6 +101,38 @@ def test_readings_of_a_thinned_batch_are_what_they_were(make_outbox: Make, readi
     assert resolve(message.payload) == [
         Resolved(f"{r.meter}/{r.quantity}", r.time_s, r.value, int(r.quality), r.at_ms) for r in registers
     ]
+
+
+def test_of_each_register_a_slot_keeps_the_first_tick_with_a_value(make_outbox: Make) -> None:
+    outbox = make_outbox(max_mb=1)
+    register = "electricity_import_kwh"
+    for k in range(2600):
+        tick_s = T + 60 * k
+        silent = k % 15 < 2  # a meter that gives nothing in the first two minutes of a slot
+        readings = [Reading(f"o{i:02}", register, tick_s, (k * 7919 + i * 104729) % 99991 / 7) for i in range(60)]
+        readings.append(Reading("m", register, tick_s, None if silent else float(k), Quality(16 if silent else 0)))
+        outbox.take("a", tick_s, readings, tick_s, "ntp")
+    assert outbox.readings_dropped == 0
+    thinned = [message for batch in outbox.waiting(60) if (message := outbox.message(batch))]
+    found = [r for message in thinned for r in resolve(message.payload) if isinstance(r, Resolved)]
+    slots = range(T, max(r.time_s for r in found) - 900, 900)
+    assert len(slots) > 10
+    for slot_s in slots:
+        rows = [r for r in found if slot_s <= r.time_s < slot_s + 900 and r.value is not None]
+        expected = {f"o{i:02}/{register}": slot_s for i in range(60)} | {f"m/{register}": slot_s + 120}
+        assert sorted((r.name, r.time_s) for r in rows) == sorted(expected.items())
+
+
+def test_a_damaged_batch_counts_as_dropped_not_as_thinned(
+    make_outbox: Make, readings_at: Readings, tmp_path: Path
+) -> None:
+    outbox = make_outbox(max_mb=1)
+    take(outbox, 1, readings_at, meters=20)
+    with contextlib.closing(sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)) as db:
+        db.execute("UPDATE body SET payload = zeroblob(length(payload))")
+    while outbox.readings_thinned == 0:
+        take(outbox, 1, readings_at, meters=20)
+    assert outbox.readings_dropped == len(readings_at(T, 20))
 
 
 def test_what_is_in_flight_is_left_alone(make_outbox: Make, readings_at: Readings) -> None:
