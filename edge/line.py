@@ -48,6 +48,7 @@ class Line:
         self._last_s: int | None = None
         self._last_at_s = 0.0
         self._last_probe_s = 0.0
+        self._revived = False
         self._turns = 0
         self._after_silence = False
         self._state = LineState()
@@ -151,12 +152,21 @@ class Line:
                 found[meter.config.name] = better
 
     async def _probe(self, due: list[Meter], found: dict[str, list[Reading]], tick: Tick, end_s: float) -> None:
-        now_s = time.monotonic()
-        busy = now_s + max((meter.health.limit_s for meter in due), default=0.0) >= end_s
-        one = probe([meter.health for meter in due], now_s, last_s=self._last_probe_s, busy=busy)
-        if one is not None:
+        """Probe the dead ones, until one stays silent: that costs at most one time-out."""
+        limit_s = max((meter.health.limit_s for meter in due), default=0.0)
+        while True:
+            now_s = time.monotonic()
+            healths = [meter.health for meter in due]
+            busy = now_s + limit_s >= end_s
+            one = probe(healths, now_s, last_s=self._last_probe_s, busy=busy, eager=self._revived)
+            if one is None:
+                self._revived = False
+                return
             self._last_probe_s = now_s
             found[due[one].config.name] = await self._turn(due[one], tick)
+            self._revived = not due[one].health.dead
+            if busy or not self._revived:
+                return
 
     def _say_up(self, up: bool) -> None:
         if up != self._state.up:

@@ -98,16 +98,17 @@ def turns(healths: Sequence[Health]) -> list[int]:
     return sorted(due, key=lambda i: healths[i].turn)
 
 
-def probe(healths: Sequence[Health], now_s: float, *, last_s: float, busy: bool) -> int | None:
-    """The one dead meter to be probed in this tick, after all others, by index: whose time came first.
+def probe(healths: Sequence[Health], now_s: float, *, last_s: float, busy: bool, eager: bool = False) -> int | None:
+    """The dead meter to be probed next in this tick, after all others, by index: whose time came or comes first.
 
-    `last_s` is when the line was last probed; `busy`: the living ones have taken the whole tick.
+    `last_s` is when the line was last probed; `busy`: the living ones have taken the whole tick. `eager`: the last
+    probe was answered. Then the whole line may have been silent and be back: nobody's time is waited for.
     """
-    if busy and now_s - last_s < PROBE_BUSY_S:
+    if busy and not eager and now_s - last_s < PROBE_BUSY_S:
         return None
     due = [i for i, health in enumerate(healths) if health.dead]
     first = min(due, key=lambda i: healths[i].probe_at_s, default=None)
-    return first if first is not None and healths[first].probe_at_s <= now_s else None
+    return first if first is not None and (eager or healths[first].probe_at_s <= now_s) else None
 
 
 def begun_tick(now_s: float, tick_s: int) -> int:

@@ -155,6 +155,31 @@ def test_a_dead_meter_is_left_alone_and_comes_back() -> None:
     assert run.line.state().dead_meters == []
 
 
+@pytest.mark.parametrize("back", [12, 1])
+def test_after_a_silence_of_the_whole_line_all_come_back_in_a_tick_and_one_time_out_is_the_most(back: int) -> None:
+    line = sim(*[SDM] * 12)
+
+    async def act() -> None:
+        await run.until(1)
+        line.cut, now_s = True, time.monotonic()
+        for n, meter in enumerate(run.line.meters):
+            meter.health = replace(meter.health, dead=True, failures=3, probe_at_s=now_s + 100 * n)
+        for silent in list(line.meters.values())[back:]:
+            silent.device.dead = True
+        await run.until(2)
+        line.cut = False
+        run.line.meters[0].health = replace(run.line.meters[0].health, probe_at_s=now_s)
+        await run.until(3)
+
+    with RtuBus(line) as bus:
+        run = Run(config(line, port=bus.port, timeout_s=0.1))
+        run.during(act)
+    _, cut, after = (readings for _, readings in sorted(run.ticks.items()))
+    one_silent = [{Quality.NO_ANSWER}] + [{Quality.BACKED_OFF}] * 11
+    assert [of(cut, meter) for meter in line.meters] == one_silent
+    assert [of(after, meter) for meter in line.meters] == [{Quality.GOOD}] * back + one_silent[: 12 - back]
+
+
 def test_a_lost_answer_is_asked_for_again_within_the_tick() -> None:
     line = sim(SDM)
 
@@ -311,14 +336,11 @@ def test_a_tick_that_may_not_be_is_not_taken() -> None:
 
 
 def test_ticks_that_pass_while_a_line_is_restarted_are_counted() -> None:
-    class Trouble(Exception):
-        pass
-
     def fail(*_: object) -> None:
-        raise Trouble
+        raise ArithmeticError
 
     async def twice() -> None:
-        with pytest.raises(Trouble):
+        with pytest.raises(ArithmeticError):
             await run.line.run(lambda _name, _tick: True, fail)
         await asyncio.sleep(2.0)
         running = asyncio.create_task(run.line.run(lambda _name, _tick: True, run.take))

@@ -132,6 +132,13 @@ def test_a_busy_line_is_probed_rarely_but_is_probed() -> None:
     assert probe(healths, 1000.0, last_s=1000 - PROBE_BUSY_S, busy=True) == 0
 
 
+def test_where_one_dead_meter_has_answered_the_others_are_asked_before_their_time() -> None:
+    healths = [LIVELY, killed(LIVELY, 20), killed(LIVELY, 10)]
+    assert probe(healths, 14.9, last_s=14, busy=False, eager=True) == 2
+    assert probe(healths, 14.9, last_s=14, busy=True, eager=True) == 2
+    assert probe(healths[:1], 14.9, last_s=14, busy=False, eager=True) is None
+
+
 @given(st.floats(0, 4e9), st.integers(1, 86400))
 def test_ticks_are_multiples_on_the_wall_clock(now_s: float, tick_s: int) -> None:
     begun = begun_tick(now_s, tick_s)
