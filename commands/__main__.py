@@ -28,8 +28,11 @@ COMMANDS: dict[str, tuple[str, Text]] = {
         "commands.demo",
         Text("모의 도시를 통째로 띄우고 주소를 알려 줍니다", "run a simulated city, whole, and print its address"),
     ),
-    "edge": ("commands.edge", Text("게이트웨이: run, check, read", "the gateway: run, check, read")),
-    "cloud": ("commands.cloud", Text("클라우드: area, portal, known", "the cloud: area, portal, known")),
+    "edge": ("commands.edge", Text("게이트웨이: check, read, run, drain", "the gateway: check, read, run, drain")),
+    "cloud": (
+        "commands.cloud",
+        Text("클라우드: area, portal, known, quarantine", "the cloud: area, portal, known, quarantine"),
+    ),
     "simulate": ("commands.simulate", Text("모의 계량기와 선로를 띄웁니다", "run simulated meters and lines")),
     "bench": ("commands.bench", Text("성능과 전달을 측정합니다", "measure speed and delivery")),
     "check": ("commands.check", Text("형식, 린트, 타입, 의존 규칙을 검사합니다", "format, lint, types, import rules")),
@@ -51,6 +54,23 @@ class _Parser(argparse.ArgumentParser):
         )
 
 
+# What argparse itself says. It asks gettext, which would want a compiled catalogue in a place of its own.
+_KOREAN = {
+    "usage: ": "사용법: ",
+    "options": "옵션",
+    "positional arguments": "인자",
+    "show this help message and exit": "이 도움말을 보이고 끝냅니다",
+    "the following arguments are required: %s": "다음 인자가 필요합니다: %s",
+    "unrecognized arguments: %s": "알 수 없는 인자: %s",
+    "argument %(argument_name)s: %(message)s": "%(argument_name)s: %(message)s",
+    "invalid choice: %(value)r (choose from %(choices)s)": "%(value)r은(는) 없습니다 (가능한 값: %(choices)s)",
+    "invalid %(type)s value: %(value)r": "%(value)r: %(type)s 값이 아닙니다",
+    "expected one argument": "값 하나가 필요합니다",
+    "expected at least one argument": "값이 하나 이상 필요합니다",
+    "ambiguous option: %(option)s could match %(matches)s": "%(option)s: 둘 이상으로 읽힙니다: %(matches)s",
+}
+
+
 def _overview() -> str:
     lines = [say("빛고을: 도시 전체의 에너지 계량", "Bitgoeul: energy metering for a whole city"), ""]
     lines += [f"  {name:<9} {about.of(language())}" for name, (_, about) in COMMANDS.items()]
@@ -69,6 +89,8 @@ def _dispatch(arguments: list[str]) -> int:
             f"bitgoeul: '{name}' 명령은 없습니다. 가능한 명령: {known}",
             f"bitgoeul: no command '{name}'; expected one of {known}",
         )
+    if language() == "ko":
+        argparse._ = lambda text: _KOREAN.get(text, text)  # type: ignore[attr-defined]  # its only way in
     command = cast("Command", importlib.import_module(COMMANDS[name][0]))
     parser = _Parser(prog=f"bitgoeul {name}", description=COMMANDS[name][1].of(language()))
     command.options(parser)

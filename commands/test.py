@@ -12,7 +12,13 @@ from commands.language import say
 ROOT = Path(__file__).parent.parent
 
 # program that a test needs → Debian package that has it
-SERVERS = {"mosquitto": "mosquitto", "influxd": "influxdb", "chromium": "chromium", "strace": "strace"}
+SERVERS = {
+    "mosquitto": "mosquitto",
+    "influxd": "influxdb",
+    "chromium": "chromium",
+    "strace": "strace",
+    "openssl": "openssl",
+}
 FONT = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
 
 
