@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-DONE = 3  # state of a receipted batch in the outbox
+DONE, REFUSED = 3, 4  # states of a receipted batch in the outbox; in all others it waits
 MISSING_FROM = 16  # a quality from here on says why there is no value
 # The answer's last byte leaves the meter after the middle of the exchange, which is the gateway's moment.
 SERVED_BEFORE_S, SERVED_AFTER_S = 0.5, 1.5
@@ -68,7 +68,7 @@ def read_outbox(path: str) -> Taken:
     for state, payload in db.execute("SELECT state, payload FROM batch JOIN body USING (id)"):
         batch = dict(read_batch(zlib.decompress(payload)))
         rows |= batch
-        if state != DONE:
+        if state not in (DONE, REFUSED):
             waiting |= batch.keys()
     db.close()
     return Taken(rows, waiting)

@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 import string
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -22,7 +22,7 @@ from edge.alarms import Alarms
 from edge.config import OutboxConfig
 from edge.flow import LARGEST_N
 from edge.outbox_bounds import Desk, Room, forget, make_room, unpack
-from edge.outbox_file import DONE, WAITING, WHOLE, OutboxFile, cannot_open, is_corrupt, is_full
+from edge.outbox_file import DONE, REFUSED, WAITING, WHOLE, OutboxFile, cannot_open, is_corrupt, is_full
 
 log = logging.getLogger(__name__)
 
@@ -220,7 +220,7 @@ class Outbox:
                 "WHERE batch.id = ?",
                 (batch_id,),
             ).fetchone()
-            if row is None or row[3] == DONE:
+            if row is None or row[3] >= DONE:
                 return None
             payload = unpack(row[2])
             if payload is None:
@@ -256,6 +256,27 @@ class Outbox:
 
         return self._guarded(write, [])
 
+    def refused(self, counts: Mapping[BatchId, int]) -> list[int]:
+        """Note the refusals, so many readings of each batch; the ids of those that still waited for their receipt.
+
+        A batch of which every reading was refused never waits again: once more judged, on another day, what was
+        read by a clock that was wrong might be believed.
+        """
+
+        def write() -> list[int]:
+            with self._file.transaction() as db:
+                return [
+                    batch_id
+                    for (run, n), count in counts.items()
+                    for (batch_id,) in db.execute(
+                        "UPDATE batch SET state = CASE WHEN readings <= ? THEN ? ELSE ? END "
+                        "WHERE run = (SELECT id FROM run WHERE name = ?) AND n = ? AND state < ? RETURNING id",
+                        (min(count, LARGEST_N), REFUSED, DONE, run, n, DONE),
+                    )
+                ]
+
+        return self._guarded(write, []) if counts else []
+
     def reopen(self, run: str, first: int, last: int, limit: int) -> list[int] | None:
         """Let the first `limit` batches held between these numbers wait again; the numbers of all of these held.
 
@@ -266,8 +287,8 @@ class Outbox:
             with self._file.transaction() as db:
                 rows = db.execute(
                     "SELECT id, n FROM batch WHERE run = (SELECT id FROM run WHERE name = ?) "
-                    "AND n BETWEEN ? AND ? ORDER BY n LIMIT ?",
-                    (run, *_within(first, last), limit),
+                    "AND n BETWEEN ? AND ? AND state <= ? ORDER BY n LIMIT ?",
+                    (run, *_within(first, last), DONE, limit),
                 ).fetchall()
                 ids = [(WHOLE, batch_id, DONE) for batch_id, _ in rows]
                 db.executemany("UPDATE batch SET state = ? WHERE id = ? AND state = ?", ids)

@@ -15,7 +15,7 @@ from contract.quality import Quality
 from contract.quantities import QUANTITIES
 from contract.reading import Reading
 from contract.senml import decode_plain, encode_batch, missing_quality
-from edge.outbox_file import DONE, NO_INSTANTS, SPARSE, WAITING, WHOLE
+from edge.outbox_file import DONE, NO_INSTANTS, REFUSED, SPARSE, WAITING, WHOLE
 
 SLOT_S = 900
 STEPS = 32  # per call, so that no tick waits long; each tick adds a batch or two
@@ -73,7 +73,7 @@ def make_room(desk: Desk, room: Room, used_bytes: Callable[[], int], now_s: floa
 def forget(db: sqlite3.Connection, batches: int, before_s: float | None = None) -> bool:
     """Delete some of the oldest that have their receipt, with `before_s` only ticks before it; whether any was."""
     sql = "SELECT id, tick_s FROM batch WHERE state = ? ORDER BY id LIMIT ?"
-    rows = db.execute(sql, (DONE, batches)).fetchall()
+    rows = sorted(row for state in (DONE, REFUSED) for row in db.execute(sql, (state, batches)))[:batches]
     ids = [(batch_id,) for batch_id, tick_s in rows if before_s is None or tick_s < before_s]
     _delete(db, ids)
     return bool(ids)

@@ -26,8 +26,9 @@ RESERVE_BYTES = 5_000_000  # more than the log holds: given up on a full disk, s
 LOW_DISK_BYTES = 10_000_000
 HEADROOM_BYTES = 250_000
 
-# `state` of a batch: the first three wait for their receipt, whole, without its instants, or one a slot.
-WHOLE, NO_INSTANTS, SPARSE, DONE = range(4)
+# `state` of a batch: the first three wait for their receipt, whole, without its instants, or one a slot; of the
+# last the cloud has refused every reading.
+WHOLE, NO_INSTANTS, SPARSE, DONE, REFUSED = range(5)
 WAITING = (WHOLE, NO_INSTANTS, SPARSE)
 
 # `payload` is the message as it is published, compressed by zlib; it stands apart from `batch` so that counting

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import Protocol
 
-from contract.messages import OFFLINE, Birth, Receipt, State, decode_receipt, encode, to_ranges
+from contract.messages import OFFLINE, Birth, Receipt, State, decode_receipt, encode
 from contract.problems import Problem
 from contract.topics import BatchId, Leaf, parse_batch, topic
 from edge.alarms import Alarms
@@ -194,18 +194,21 @@ class Uplink:
             except Problem as problem:
                 log.warning("receipt-unreadable error=%r", problem.text.en)
                 continue
-            done = self._outbox.done(receipt.stored) + self._outbox.done(self._refused(receipt))
+            done = self._outbox.done(receipt.stored) + self._outbox.refused(self._refused(receipt))
             self._flow.receipted(done, time.monotonic())
             self._asks.add(receipt.resend, self._outbox.run, self._outbox.last_n)
             self._gateway.receipt(receipt)
 
-    def _refused(self, receipt: Receipt) -> dict[str, list[tuple[int, int]]]:
-        """The refused batches: they lie in the cloud's quarantine, and are done with."""
-        for batch, reasons in receipt.refused.items():
+    def _refused(self, receipt: Receipt) -> dict[BatchId, int]:
+        """By batch, how many readings were refused: they lie in the cloud's quarantine, and are done with."""
+        counts = {}
+        for text, reasons in receipt.refused.items():
             facts = " ".join(f"{reason}={count}" for reason, count in reasons.items())
-            self._alarms.sound(REFUSED, f"batch={batch} {facts} action=see-the-cloud's-quarantine")
-        parsed = [parse_batch(batch) for batch in receipt.refused]
-        return to_ranges([batch for batch in parsed if batch is not None])
+            self._alarms.sound(REFUSED, f"batch={text} {facts} action=see-the-cloud's-quarantine")
+            batch = parse_batch(text)
+            if batch is not None:
+                counts[batch] = sum(reasons.values())
+        return counts
 
     def _topic(self, leaf: Leaf, batch: BatchId | None = None) -> str:
         return topic(self._site.area, self._site.gateway, leaf, batch)

@@ -135,7 +135,7 @@ class Receiver:
         assert address.batch is not None, "our gateways number their batches"
         self.arrivals.append(Arrival(str(address.batch), payload, time.monotonic()))
         if self.refuse:
-            receipt = Receipt(self._now_s(), refused={str(address.batch): {self.refuse: 1}})
+            receipt = Receipt(self._now_s(), refused={str(address.batch): {self.refuse: len(resolve(payload))}})
         else:
             self._store(payload)
             receipt = Receipt(self._now_s(), stored=to_ranges([address.batch]))

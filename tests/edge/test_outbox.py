@@ -102,6 +102,20 @@ def test_a_kept_batch_waits_again_when_it_is_asked_for(make_outbox: Make, readin
     assert messages(outbox) == [before[1], before[2], before[4]]
 
 
+def test_a_batch_refused_whole_is_done_with_and_never_sent_again(make_outbox: Make, readings_at: Readings) -> None:
+    outbox, whole = make_outbox(keep_days=1), len(readings_at(T))
+    ids = [outbox.take("a", T + i, readings_at(T + i), T + i, "ntp")[0] for i in range(4)]
+    refused = {BatchId(outbox.run, 1): whole, BatchId(outbox.run, 2): 1, BatchId("another", 1): whole}
+    assert sorted(outbox.refused(refused)) == ids[:2]
+    assert outbox.waiting(10) == ids[2:]
+    assert outbox.message(ids[0]) is None
+    # of the second all but one reading was stored
+    assert outbox.reopen(outbox.run, 1, 2, limit=5) == [2]
+    assert outbox.waiting(10) == ids[1:]
+    outbox.take("a", T + 90_000, readings_at(T + 90_000), T + 90_000, "ntp")
+    assert outbox.held() == {outbox.run: [(2, 5)]}
+
+
 def test_what_was_kept_long_enough_is_forgotten(make_outbox: Make, readings_at: Readings) -> None:
     outbox = make_outbox(keep_days=1)
     for i in range(3):

@@ -246,6 +246,11 @@ async def test_refused_batches_are_done_with_and_said(host: Host, cloud: Receive
         await until(lambda: bool(cloud.states))
         host.take(T, readings_at(T))
         await until(wait_delivered(host))
+        # a cloud restored from back-up must not store them after all, as the latest arrival
+        cloud.arrivals.clear()
+        cloud.ask(ADDRESS, {host.outbox.run: [(1, 1)]})
+        await until(lambda: bool(cloud.arrivals))
+        assert cloud.arrivals[0].payload == b"[]"
     assert host.alarms.codes() == ["readings-refused"]
 
 
