@@ -10,7 +10,6 @@ import sqlite3
 import string
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -20,16 +19,15 @@ from contract.senml import FUTURE_TOLERANCE_S, MAX_BATCH_BYTES, encode_batch
 from contract.topics import BatchId
 from edge.alarms import Alarms
 from edge.config import OutboxConfig
-from edge.flow import LARGEST_N
 from edge.outbox_bounds import Desk, Room, forget, make_room, unpack
-from edge.outbox_file import DONE, REFUSED, WAITING, WHOLE, OutboxFile, cannot_open, is_corrupt, is_full
+from edge.outbox_file import DONE, WAITING, WHOLE, OutboxFile, cannot_open, is_corrupt, is_full
+from edge.outbox_receipts import note_refused, note_stored, reopen
 
 log = logging.getLogger(__name__)
 
 RUN_CHARACTERS = string.ascii_lowercase + string.digits
 RUNS_REPORTED = 64
 NO_LINE = 0
-SPANS_AT_ONCE = 10_000
 FORGOTTEN_ON_LOW_DISK = 64
 
 THINNED = "outbox-thinned"
@@ -120,7 +118,9 @@ class Outbox:
         if not readings or tick_s <= self.last_s(line):
             return []
         parts = _encode(readings, sent_s, clock)
-        ids = self._guarded(lambda: self._insert(line, tick_s, parts), None) if self._has_room() else None
+        ids = None
+        if self._has_room():
+            ids = self._in_transaction(lambda db: self._insert(db, line, tick_s, parts), None)
         if ids is None:
             self._lost(len(readings), f"line={line} reason=not-written")
             return []
@@ -133,20 +133,15 @@ class Outbox:
     def take_nothing(self, now_s: int) -> list[int]:
         """An empty batch, for the receipt that it brings back."""
 
-        def insert() -> list[int]:
-            with self._file.transaction() as db:
-                return self._freeze(db, NO_LINE, now_s, [(b"[]", 0)])
+        return self._in_transaction(lambda db: self._freeze(db, NO_LINE, now_s, [(b"[]", 0)]), [])
 
-        return self._guarded(insert, None) or []
-
-    def _insert(self, line: str, tick_s: int, parts: list[tuple[bytes, int]]) -> list[int]:
-        with self._file.transaction() as db:
-            upsert = (
-                "INSERT INTO line (name, last_s) VALUES (?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET last_s = excluded.last_s RETURNING id"
-            )
-            (line_id,) = db.execute(upsert, (line, tick_s)).fetchone()
-            return self._freeze(db, line_id, tick_s, parts)
+    def _insert(self, db: sqlite3.Connection, line: str, tick_s: int, parts: list[tuple[bytes, int]]) -> list[int]:
+        upsert = (
+            "INSERT INTO line (name, last_s) VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET last_s = excluded.last_s RETURNING id"
+        )
+        (line_id,) = db.execute(upsert, (line, tick_s)).fetchone()
+        return self._freeze(db, line_id, tick_s, parts)
 
     def _freeze(self, db: sqlite3.Connection, line: int, tick_s: int, parts: list[tuple[bytes, int]]) -> list[int]:
         """Batches of (payload, readings) under new identities, which a failing transaction leaves unused."""
@@ -166,14 +161,9 @@ class Outbox:
 
     def _has_room(self) -> bool:
         """On a disk that others have filled, what has its receipt makes room for a tick; nothing else does."""
-
-        def forget_some() -> None:
-            with self._file.transaction() as db:
-                forget(db, FORGOTTEN_ON_LOW_DISK)
-
         if self._guarded(self._file.is_roomy, False):
             return True
-        self._guarded(forget_some, None)
+        self._in_transaction(lambda db: forget(db, FORGOTTEN_ON_LOW_DISK), None)
         roomy = self._guarded(self._file.is_roomy, False)
         if not roomy:
             self.failed(OSError("the disk is full"))
@@ -238,23 +228,7 @@ class Outbox:
 
     def done(self, receipted: Ranges) -> list[int]:
         """Note the receipts; the ids of those batches that still waited for theirs."""
-        if not receipted:
-            return []
-
-        def write() -> list[int]:
-            with self._file.transaction() as db:
-                return [
-                    batch_id
-                    for run, spans in receipted.items()
-                    for first, last in islice(spans, SPANS_AT_ONCE)
-                    for (batch_id,) in db.execute(
-                        "UPDATE batch SET state = ? WHERE run = (SELECT id FROM run WHERE name = ?) "
-                        "AND n BETWEEN ? AND ? AND state < ? RETURNING id",
-                        (DONE, run, *_within(first, last), DONE),
-                    )
-                ]
-
-        return self._guarded(write, [])
+        return self._in_transaction(lambda db: note_stored(db, receipted), []) if receipted else []
 
     def refused(self, counts: Mapping[BatchId, int]) -> list[int]:
         """Note the refusals, so many readings of each batch; the ids of those that still waited for their receipt.
@@ -262,39 +236,14 @@ class Outbox:
         A batch of which every reading was refused never waits again: once more judged, on another day, what was
         read by a clock that was wrong might be believed.
         """
-
-        def write() -> list[int]:
-            with self._file.transaction() as db:
-                return [
-                    batch_id
-                    for (run, n), count in counts.items()
-                    for (batch_id,) in db.execute(
-                        "UPDATE batch SET state = CASE WHEN readings <= ? THEN ? ELSE ? END "
-                        "WHERE run = (SELECT id FROM run WHERE name = ?) AND n = ? AND state < ? RETURNING id",
-                        (min(count, LARGEST_N), REFUSED, DONE, run, n, DONE),
-                    )
-                ]
-
-        return self._guarded(write, []) if counts else []
+        return self._in_transaction(lambda db: note_refused(db, counts), []) if counts else []
 
     def reopen(self, run: str, first: int, last: int, limit: int) -> list[int] | None:
         """Let the first `limit` batches held between these numbers wait again; the numbers of all of these held.
 
         None where the disk fails, and it is not known what is held.
         """
-
-        def write() -> list[int] | None:
-            with self._file.transaction() as db:
-                rows = db.execute(
-                    "SELECT id, n FROM batch WHERE run = (SELECT id FROM run WHERE name = ?) "
-                    "AND n BETWEEN ? AND ? AND state <= ? ORDER BY n LIMIT ?",
-                    (run, *_within(first, last), DONE, limit),
-                ).fetchall()
-                ids = [(WHOLE, batch_id, DONE) for batch_id, _ in rows]
-                db.executemany("UPDATE batch SET state = ? WHERE id = ? AND state = ?", ids)
-                return [n for _, n in rows]
-
-        return self._guarded(write, None)
+        return self._in_transaction(lambda db: reopen(db, run, first, last, limit), None)
 
     def summary(self) -> Summary:
         """What waits, counted in the index alone."""
@@ -371,6 +320,15 @@ class Outbox:
             self.failed(error)
             return instead
 
+    def _in_transaction(self, work: Callable[[sqlite3.Connection], _T], instead: _T) -> _T:
+        """The same for what is to be done wholly or not at all."""
+
+        def whole() -> _T:
+            with self._file.transaction() as db:
+                return work(db)
+
+        return self._guarded(whole, instead)
+
     def _help(self, error: Exception) -> Callable[[], None] | None:
         if is_full(error):
             return self._file.relieve
@@ -388,11 +346,6 @@ class Outbox:
         """Say that the disk did not do what it was asked."""
         facts = f'path={self._file.path} error="{error}" action=check-the-disk-and-its-free-space'
         self._alarms.sound(FAILING, facts, lasts_s=600)
-
-
-def _within(first: int, last: int) -> tuple[int, int]:
-    """The same span, as far as batches have such numbers: SQLite takes no larger ones than 64 bits."""
-    return min(max(first, 1), LARGEST_N + 1), max(min(last, LARGEST_N), 0)
 
 
 def _encode(readings: Sequence[Reading], sent_s: float, clock: str) -> list[tuple[bytes, int]]:
