@@ -70,9 +70,12 @@ class Refusal(NamedTuple):
 
 @dataclass(frozen=True)
 class Checked:
-    """`readings` (APPEND) in the order of arrival. `sent_s` has one time a message, NaN where none was said."""
+    """`readings` (APPEND) in the order of arrival, of which each message brought as many as `counts` says. `sent_s`
+    has one time a message, NaN where none was said.
+    """
 
     readings: pa.Table
+    counts: npt.NDArray[np.int64]
     refusals: list[Refusal]
     sent_s: npt.NDArray[np.float64]
 
@@ -112,7 +115,7 @@ def check(messages: Sequence[Message], known: Known, bounds: Bounds) -> Checked:
     if closer:
         looked = [_look_closer(n, messages[n], known, bounds, refusals) for n in closer]
         rows = _merge([rows, *(_as_arrays(n, found) for n, found in zip(closer, looked, strict=True))])
-    return Checked(_table(rows), refusals, sent_s)
+    return Checked(_table(rows), np.bincount(rows.message, minlength=len(messages)), refusals, sent_s)
 
 
 def _take(columns: _Columns, number: int, message: Message, known: Known, sent_s: npt.NDArray[np.float64]) -> bool:

@@ -7,10 +7,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from cloud.ingest.intake import Prepared
+from cloud.ingest.intake import Prepared, without
 from cloud.ingest.live import Live
 from cloud.ingest.metrics import Metrics
 from cloud.store.protocol import Store, StoreUnavailable
+from contract.refusals import STORE_REFUSED
 
 LOG = logging.getLogger(__name__)
 
@@ -65,35 +66,38 @@ class Committer:
 
     def _run(self) -> None:
         try:
-            while (prepared := self._waiting.get()) is not None and self._commit(prepared):
-                self._finished.append(prepared)
+            while (prepared := self._waiting.get()) is not None and (done := self._commit(prepared)) is not None:
+                self._finished.append(done)
                 self._wake()
         except Exception as error:  # noqa: BLE001  # handed to the thread that waits, which raises it
             self.failure = error
             self._wake()
 
-    def _commit(self, prepared: Prepared) -> bool:
-        """True once it is on disk, False when the process ends before."""
+    def _commit(self, prepared: Prepared) -> Prepared | None:
+        """What is to be receipted once it is on disk; None when the process ends before."""
         commit = prepared.commit
         if not any((commit.readings, commit.ledger, commit.quarantine, commit.spans)):
-            return True
+            return prepared
         pause_s = RETRY_S
         while True:
             began_s = time.perf_counter()
             try:
-                self._store.commit(commit)
+                refused = self._store.commit(commit)
             except StoreUnavailable as problem:
                 self._metrics.unavailable.inc()
                 self._up(available=False)
                 LOG.warning('store unavailable why="%s"', problem)
                 if self._stopping.wait(max(pause_s, problem.retry_after_s)):
-                    return False
+                    return None
                 pause_s = min(2 * pause_s, MAX_RETRY_S)
                 continue
             self._metrics.commit_s.observe(time.perf_counter() - began_s)
             self._up(available=True)
-            self._live.update(commit.readings, time.time())
-            return True
+            if refused:
+                self._metrics.quarantined.labels(STORE_REFUSED).inc(len(refused))
+                prepared = without(prepared, refused)
+            self._live.update(prepared.commit.readings, time.time())
+            return prepared
 
     def _up(self, *, available: bool) -> None:
         self.available = available

@@ -9,8 +9,9 @@ more, it is found to be a duplicate, and receipted at once.
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -22,12 +23,12 @@ from cloud.ingest.known import Known
 from cloud.ingest.ledger import Ledger, Row, Verdict, content_hash
 from cloud.ingest.link import Arrived
 from cloud.ingest.metrics import Metrics
-from cloud.store.protocol import APPEND, LEDGER, QUARANTINE, SPANS, Commit
+from cloud.store.protocol import APPEND, LEDGER, ORIGINS, QUARANTINE, SPANS, Commit, origins_of
 from contract.messages import Receipt, decode_birth, decode_state, to_ranges
 from contract.problems import Problem
-from contract.refusals import NOT_SENML
+from contract.refusals import NOT_SENML, STORE_REFUSED
 from contract.senml import MAX_BATCH_BYTES
-from contract.topics import Address, BatchId, parse_topic
+from contract.topics import Address, BatchId, parse_batch, parse_topic
 
 LOG = logging.getLogger(__name__)
 
@@ -79,6 +80,10 @@ def prepare(arrived: Sequence[Arrived], area: str, known: Known, books: Books, b
     _count(pile, checked, known, books)
     commit = Commit(
         readings=checked.readings,
+        origins=pa.table(
+            [checked.counts, [message.gateway for message in pile.messages], [str(b or "") for b in pile.batches]],
+            schema=ORIGINS,
+        ),
         ledger=_rows(pile.ledger, LEDGER),
         quarantine=_quarantine(pile, checked),
         spans=_rows(books.ledger.fold(), SPANS),
@@ -95,11 +100,14 @@ def _check(messages: Sequence[Message], known: Known, bounds: Bounds) -> Checked
         LOG.exception("check failed messages=%d", len(messages))
         if len(messages) == 1:
             whole = messages[0].payload.decode("utf-8", "replace")
-            return Checked(APPEND.empty_table(), [Refusal(0, NOT_SENML, whole)], np.full(1, np.nan))
+            return Checked(
+                APPEND.empty_table(), np.zeros(1, np.int64), [Refusal(0, NOT_SENML, whole)], np.full(1, np.nan)
+            )
     half = len(messages) // 2
     one, other = _check(messages[:half], known, bounds), _check(messages[half:], known, bounds)
     return Checked(
         pa.concat_tables([one.readings, other.readings]).combine_chunks(),
+        np.concatenate([one.counts, other.counts]),
         [*one.refusals, *(refusal._replace(message=refusal.message + half) for refusal in other.refusals)],
         np.concatenate([one.sent_s, other.sent_s]),
     )
@@ -185,6 +193,31 @@ def _receipts(pile: _Sorted, checked: Checked, arrived: Sequence[Arrived]) -> di
         stored = to_ranges([batch for batch in batches if batch not in why])
         receipts[gateway] = Receipt(time_s, stored, {str(batch): reasons for batch, reasons in why.items()})
     return receipts
+
+
+def without(prepared: Prepared, refused: Sequence[int]) -> Prepared:
+    """The same once the store has refused these rows of its readings for ever: the receipts say so."""
+    by_gateway: dict[str, Counter[str]] = {}
+    for gateway, batch in zip(*(column.to_pylist() for column in origins_of(prepared.commit, refused)), strict=True):
+        by_gateway.setdefault(gateway, Counter())[batch] += 1
+    receipts = dict(prepared.receipts)
+    for gateway, counts in by_gateway.items():
+        if gateway in receipts:
+            receipts[gateway] = _refusing(receipts[gateway], counts)
+    kept = np.ones(prepared.commit.readings.num_rows, bool)
+    kept[list(refused)] = False
+    readings = prepared.commit.readings.filter(pa.array(kept)).combine_chunks()
+    return Prepared(replace(prepared.commit, readings=readings), receipts, prepared.arrived)
+
+
+def _refusing(receipt: Receipt, counts: Mapping[str, int]) -> Receipt:
+    """The receipt with so many readings of these batches refused by the store."""
+    stored = (BatchId(run, n) for run, spans in receipt.stored.items() for a, b in spans for n in range(a, b + 1))
+    refused = dict(receipt.refused)
+    for batch, count in counts.items():
+        if parse_batch(batch):
+            refused[batch] = refused.get(batch, {}) | {STORE_REFUSED: count}
+    return Receipt(receipt.time_s, to_ranges([batch for batch in stored if str(batch) not in counts]), refused)
 
 
 def _rows(rows: Iterable[Sequence[object]], schema: pa.Schema) -> pa.Table:

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
 
 from cloud.ingest.check import Bounds, Checked, Message, check
 from cloud.ingest.known import Known
 from cloud.ingest.live import Live
-from cloud.store.protocol import QUARANTINE, Commit, Store
+from cloud.store.protocol import ORIGINS, QUARANTINE, Commit, Store
 
 ROWS_AT_ONCE = 2000
 
@@ -29,10 +30,12 @@ def replay(store: Store, live: Live, known: Known, keep_days: int) -> pa.Table:
         left += rows.num_rows - len(taken)
         if taken:
             commit = _commit(rows, judged, taken)
-            store.commit(commit)
-            live.update(commit.readings, time.time())
-            readings, released = readings + commit.readings.num_rows, released + len(taken)
-            left += commit.quarantine.num_rows
+            refused = store.commit(commit)
+            kept = np.ones(commit.readings.num_rows, bool)
+            kept[list(refused)] = False
+            live.update(commit.readings.filter(pa.array(kept)), time.time())
+            readings, released = readings + int(kept.sum()), released + len(taken)
+            left += commit.quarantine.num_rows + len(refused)
     return pa.Table.from_pylist([{"readings": readings, "released": released, "left": left}], REPLAYED)
 
 
@@ -61,6 +64,10 @@ def _commit(rows: pa.Table, judged: list[Checked], taken: list[int]) -> Commit:
     ]
     return Commit(
         readings=pa.concat_tables([judged[n].readings for n in taken]).combine_chunks(),
+        origins=pa.table(
+            [[judged[n].readings.num_rows for n in taken], *(rows[name].take(taken) for name in ("gateway", "batch"))],
+            schema=ORIGINS,
+        ),
         quarantine=pa.Table.from_pylist(again, QUARANTINE),
         released=rows["id"].take(taken).to_pylist(),
     )

@@ -58,9 +58,10 @@ class DuckStore:
                 return found
             self._file.write(None, lambda writer, _: books.add_series(writer, meters, quantities))
 
-    def commit(self, commit: Commit) -> None:
-        """See Store."""
+    def commit(self, commit: Commit) -> Sequence[int]:
+        """See Store. This one takes every reading."""
         self._file.write(commit, lambda writer, number: self._write(writer, number, commit))
+        return ()
 
     def commit_books(self, commit: Commit, token: object) -> None:
         """Everything but the readings, for a store that has these elsewhere; a retry gives the same `token`."""

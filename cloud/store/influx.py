@@ -1,28 +1,32 @@
 """Readings in InfluxDB; series, ledger and quarantine stay in the area's DuckDB file."""
 
+import itertools
 import json
 import logging
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cloud.store import lines
 from cloud.store.duck import DuckStore
 from cloud.store.influx_http import InfluxConnection, InfluxSettings, Refused
 from cloud.store.influx_rows import read_rows
-from cloud.store.protocol import APPEND, QUARANTINE, Commit
+from cloud.store.protocol import APPEND, QUARANTINE, Commit, origins_of
 from contract.quality import REASON_OF
 from contract.refusals import STORE_REFUSED
 
 log = logging.getLogger(__name__)
 
 POST_LINES = 5000
+SEARCH_POSTS = 256  # for what InfluxDB refuses of one post; what is not found by then is refused with its neighbours
 
 
 class InfluxStore:
@@ -45,15 +49,16 @@ class InfluxStore:
         """See Store."""
         return self._area.series(meters, quantities)
 
-    def commit(self, commit: Commit) -> None:
+    def commit(self, commit: Commit) -> Sequence[int]:
         """See Store. The books come after the readings: what they call delivered is."""
         with self._committing:
-            refused = self._post(lines.last_of_each(commit.readings)) if commit.readings.num_rows else []
+            refused = self._post(commit.readings) if commit.readings.num_rows else []
             quarantine = commit.quarantine
             if refused:
-                quarantine = pa.concat_tables([quarantine, pa.Table.from_pylist(refused, QUARANTINE)])
-            books = Commit(APPEND.empty_table(), commit.ledger, quarantine, commit.spans, commit.released)
+                quarantine = pa.concat_tables([quarantine, self._to_quarantine(commit, refused)])
+            books = replace(commit, readings=APPEND.empty_table(), quarantine=quarantine)
             self._area.commit_books(books, token=commit)
+            return refused
 
     def rows(
         self,
@@ -88,8 +93,11 @@ class InfluxStore:
         self._influx.close()
         self._area.close()
 
-    def _post(self, readings: pa.Table) -> list[dict[str, object]]:
-        """All readings to InfluxDB, several posts at a time; those that it refuses, as rows of QUARANTINE."""
+    def _post(self, readings: pa.Table) -> list[int]:
+        """All readings to InfluxDB, several posts at a time; the rows that it refuses, ascending."""
+        last = lines.last_of_each(readings)
+        if last is not None:
+            readings = readings.take(pa.array(last))
         self._know_heads(int(readings.column("series").to_numpy().max()))
         posts = []
         for at in range(0, readings.num_rows, POST_LINES):
@@ -98,19 +106,34 @@ class InfluxStore:
             posts.append(self._posting.submit(self._refused, text, at))
         wait(posts)  # all of them: nothing of this commit may arrive after a later one
         refused = [at for post in posts for at in post.result()]
-        return self._to_quarantine(readings.take(refused)) if refused else []
+        return refused if last is None else last[refused].tolist()
 
     def _refused(self, text: pa.StringArray, at: int) -> list[int]:
-        """Write the lines; the positions of those that InfluxDB refuses, found by halves, counted from `at`."""
+        """Write the lines; the positions of those that InfluxDB refuses, ascending, counted from `at`."""
+        refused: list[int] = []
+        waiting = [(text, np.arange(at, at + len(text)))]
+        for posts in itertools.count(1):
+            piece, places = waiting.pop()
+            found = self._count_refused(piece) if posts <= SEARCH_POSTS else len(piece)
+            if found == len(piece):
+                refused += places.tolist()
+            elif found is None:
+                waiting += _halves(piece, places, in_order=posts > 1)
+            if not waiting:
+                break
+        if refused:
+            example = text[min(refused) - at].as_py()
+            log.warning("store refused lines=%d of=%d posts=%d example=%r", len(refused), len(text), posts, example)
+        return sorted(refused)
+
+    def _count_refused(self, text: pa.StringArray) -> int | None:
+        """Write the lines; how many InfluxDB refuses: none, all, or None where that is to be found by halves."""
         try:
             self._influx.write(lines.body(text))
         except Refused as error:
-            if len(text) == 1:
-                log.warning("store refused line=%r answer=%r", text[0].as_py(), str(error))
-                return [at]
-            half = len(text) // 2
-            return self._refused(text[:half], at) + self._refused(text[half:], at + half)
-        return []
+            log.debug("store refused lines=%d answer=%r", len(text), str(error))
+            return len(text) if error.dropped == len(text) or len(text) == 1 else None
+        return 0
 
     def _know_heads(self, number: int) -> None:
         if number < len(self._heads):
@@ -120,23 +143,31 @@ class InfluxStore:
         heads = [lines.head(meter, quantity) for meter, quantity in zip(meters, quantities, strict=True)]
         self._heads = pa.concat_arrays([self._heads, pa.array(heads, pa.string())])
 
-    def _to_quarantine(self, readings: pa.Table) -> list[dict[str, object]]:
-        names = self._area.series_from(0)
-        now_s = time.time()
-        return [
-            {
-                "arrived_s": now_s,
-                "gateway": "",
-                "batch": "",
-                "reason": STORE_REFUSED,
-                "record": json.dumps(_senml(names.slice(row["series"] - 1, 1).to_pylist()[0], row)),
-            }
-            for row in readings.to_pylist()
-        ]
+    def _to_quarantine(self, commit: Commit, refused: list[int]) -> pa.Table:
+        """QUARANTINE: these rows of the readings, each so that it can be replayed."""
+        readings, origins = commit.readings.take(refused), origins_of(commit, refused)
+        series = self._area.series_from(0).take(pc.subtract(readings.column("series"), 1))
+        rows = zip(
+            readings.to_pylist(), *(series.column(name).to_pylist() for name in ("meter", "quantity")), strict=True
+        )
+        gateways, batches = (origins.column(name) for name in ("gateway", "batch"))
+        columns = [[time.time()] * len(refused), gateways, batches, [STORE_REFUSED] * len(refused)]
+        return pa.table([*columns, [_senml(*row) for row in rows]], schema=QUARANTINE)
 
 
-def _senml(series: dict[str, str], row: dict[str, Any]) -> dict[str, object]:
-    record = {"n": f"{series['meter']}/{series['quantity']}", "t": row["time_s"], "at": row["at_ms"] / 1000}
+def _halves(
+    text: pa.StringArray, places: npt.NDArray[np.int64], *, in_order: bool
+) -> list[tuple[pa.StringArray, npt.NDArray[np.int64]]]:
+    """The lines in two, those of one measurement together: what is wrong with it is then found in few posts."""
+    if not in_order:
+        order = pc.array_sort_indices(text)
+        text, places = text.take(order), places[order.to_numpy()]
+    half = len(text) // 2
+    return [(text[:half], places[:half]), (text[half:], places[half:])]
+
+
+def _senml(row: dict[str, Any], meter: str, quantity: str) -> str:
+    record = {"n": f"{meter}/{quantity}", "t": row["time_s"], "at": row["at_ms"] / 1000}
     if row["value"] is None:
-        return record | {"vs": REASON_OF[row["quality"]]}
-    return record | {"v": row["value"], "q": row["quality"]}
+        return json.dumps(record | {"vs": REASON_OF[row["quality"]]})
+    return json.dumps(record | {"v": row["value"], "q": row["quality"]})

@@ -7,6 +7,7 @@ lines are refused (400, 413, 422: Refused); the settings are wrong (401, 403, 40
 import gzip
 import json
 import logging
+import re
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping
@@ -46,7 +47,12 @@ class InfluxSettings:
 
 
 class Refused(Exception):
-    """These lines, or some of them, will never be taken as they are."""
+    """These lines, or some of them, will never be taken as they are; `dropped` is how many, where that is said."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        said = re.search(r"\bdropped=(\d{1,9})\b", why)
+        self.dropped = int(said[1]) if said else None
 
 
 class InfluxConnection:

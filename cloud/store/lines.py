@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from urllib.parse import quote, unquote
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -64,14 +65,16 @@ def body(lines: pa.StringArray) -> memoryview:
     return memoryview(lines.buffers()[2])[offsets[0] : offsets[-1]]
 
 
-def last_of_each(readings: pa.Table) -> pa.Table:
-    """Without all but the last of the readings of one identity: posts in parallel know no order."""
+def last_of_each(readings: pa.Table) -> npt.NDArray[np.int64] | None:
+    """The rows that are the last of their identity, ascending, or None where all are: posts in parallel know no
+    order.
+    """
     key = readings.column("series").to_numpy().astype(np.int64) << 36 | readings.column("time_s").to_numpy()
     ordered = np.sort(key)
     if not (ordered[1:] == ordered[:-1]).any():
-        return readings
+        return None
     _, from_end = np.unique(key[::-1], return_index=True)
-    return readings.take(pa.array(np.sort(len(key) - 1 - from_end)))
+    return np.sort(len(key) - 1 - from_end)
 
 
 def any_of(tag: str, names: Sequence[str]) -> str:

@@ -32,6 +32,10 @@ ROWS = pa.schema(
     ]
 )
 
+# Whose the rows of `Commit.readings` are: the first `readings` rows are of the first batch, and so on. `batch` is
+# "{run}-{n}" or "".
+ORIGINS = pa.schema([("readings", pa.int64()), ("gateway", pa.string()), ("batch", pa.string())])
+
 # Batches that the commit makes delivered. `hash` is the first 8 bytes of the payload's BLAKE2b.
 LEDGER = pa.schema([("gateway", pa.string()), ("run", pa.string()), ("n", pa.int64()), ("hash", pa.uint64())])
 
@@ -60,15 +64,25 @@ QUARANTINE_COUNTS = pa.schema([("gateway", pa.string()), ("held", pa.int64()), (
 class Commit:
     """What becomes durable together.
 
-    `spans` replaces all spans of the runs that it names, and drops the ledger's rows within them: this is how
-    the ledger is kept short. `released` takes rows out of quarantine, by id, once they are among `readings`.
+    `origins` tells whose the readings are, should the database refuse some for ever. `spans` replaces all spans
+    of the runs that it names, and drops the ledger's rows within them: this is how the ledger is kept short.
+    `released` takes rows out of quarantine, by id, once they are among `readings`.
     """
 
     readings: pa.Table = field(default_factory=APPEND.empty_table)
+    origins: pa.Table = field(default_factory=ORIGINS.empty_table)
     ledger: pa.Table = field(default_factory=LEDGER.empty_table)
     quarantine: pa.Table = field(default_factory=QUARANTINE.empty_table)
     spans: pa.Table = field(default_factory=SPANS.empty_table)
     released: Sequence[int] = ()
+
+
+def origins_of(commit: Commit, rows: Sequence[int]) -> pa.Table:
+    """The gateway and batch of each of these rows of its readings, "" where `origins` does not tell."""
+    ends = np.cumsum(commit.origins.column("readings").to_numpy())
+    nobody = pa.table([[0], [""], [""]], schema=ORIGINS)
+    known = pa.concat_tables([commit.origins, nobody]).select(["gateway", "batch"])
+    return known.take(pa.array(np.searchsorted(ends, np.asarray(rows, np.int64), "right")))
 
 
 class Rows(Protocol):
@@ -95,8 +109,9 @@ class Store(Rows, Protocol):
         """A number for each (meter, quantity), the same for ever; new ones are durable before the call returns."""
         ...
 
-    def commit(self, commit: Commit) -> None:
-        """Return once all of `commit` is on disk.
+    def commit(self, commit: Commit) -> Sequence[int]:
+        """Return once all of `commit` is on disk: which of its readings the database refuses for ever, as row
+        numbers that ascend. These are then in quarantine, under the gateway and batch that `origins` names.
 
         Raises StoreUnavailable when it may be tried again, with the very same object: what an earlier attempt
         has stored already is then not stored twice.

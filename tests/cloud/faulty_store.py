@@ -33,14 +33,15 @@ class FaultyStore:
         self.shut = False
         self.refused = 0
 
-    def commit(self, commit: Commit) -> None:
+    def commit(self, commit: Commit) -> Sequence[int]:
         if self.shut:
             self.refused += 1
             raise StoreUnavailable("shut for the test")
-        self._store.commit(commit)
+        refused = self._store.commit(commit)
         self._dead_after -= 1
         if self._dead_after == 0:
             os.kill(os.getpid(), signal.SIGKILL)
+        return refused
 
     def series(self, meters: Sequence[str], quantities: Sequence[str]) -> npt.NDArray[np.int32]:
         return self._store.series(meters, quantities)

@@ -4,21 +4,35 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
+import urllib3
 
 from cloud.store.duck import DuckStore
 from cloud.store.flight import fetch_table
+from cloud.store.influx import InfluxStore
+from cloud.store.influx_http import InfluxConnection, InfluxSettings
 from contract.messages import Birth, State, encode
+from contract.problems import Problem
 from contract.reading import Reading
-from contract.refusals import METER_OF_ANOTHER_GATEWAY, NOT_JSON, TOO_OLD, UNKNOWN_GATEWAY, UNKNOWN_METER
+from contract.refusals import (
+    METER_OF_ANOTHER_GATEWAY,
+    NOT_JSON,
+    STORE_REFUSED,
+    TOO_OLD,
+    UNKNOWN_GATEWAY,
+    UNKNOWN_METER,
+)
 from contract.senml import encode_batch
 from contract.topics import topic
-from simulators.servers import Server
+from simulators.servers import Server, create_database, influxdb
 from tests.cloud.ingest_area import (
     BATCH_ROWS,
     KNOWN,
+    KW,
     KWH,
+    METERS,
     Gateway,
     batch,
     eventually,
@@ -135,6 +149,34 @@ def test_quarantine_is_replayed_once_the_cause_is_mended(tmp_path: Path, broker:
         assert fetch_table(chosen.socket, "quarantine").num_rows == 0
         assert fetch_table(chosen.socket, "replay").to_pylist() == [{"readings": 0, "released": 0, "left": 0}]
     assert raw_rows(chosen.file) == (2 * BATCH_ROWS, 2 * BATCH_ROWS, 0)
+
+
+def test_what_influxdb_refuses_for_ever_is_receipted_so_and_replayed(tmp_path: Path, broker: Server) -> None:
+    chosen = settings(tmp_path, broker)
+    try:
+        server = influxdb(tmp_path / "influx")
+    except Problem as missing:
+        pytest.skip(missing.text.en)
+    with server:
+        create_database(server, "energy")
+        influx = InfluxSettings(f"http://{server.host}:{server.port}", "energy")
+        InfluxConnection(influx).write(b"%s,meter=x value=1i %d" % (KW.encode(), NOW_S))  # somebody's else: an integer
+        store = InfluxStore(influx, DuckStore(chosen.file))
+        with Gateway("g1", broker) as g1, running(chosen, store) as area:
+            g1.send(1, batch("g1", NOW_S))
+            g1.send(2, b"[]")
+            eventually(lambda: g1.refused() and g1.stored() == {2})
+            assert g1.refused() == {"r-1": {STORE_REFUSED: len(METERS)}}
+            held = fetch_table(chosen.socket, "quarantine").to_pylist()
+            assert {(row["gateway"], row["batch"], row["reason"]) for row in held} == {("g1", "r-1", STORE_REFUSED)}
+            assert f'reason="{STORE_REFUSED}"}} {len(METERS)}.0' in fetch(area, "/metrics")[1]
+            assert area.live.table(NOW_S)["value"].null_count == len(METERS) + BATCH_ROWS  # g2's as well
+            assert fetch_table(chosen.socket, "replay").to_pylist() == [{"readings": 0, "released": 5, "left": 5}]
+            drop = {"db": "energy", "q": f"DROP MEASUREMENT {KW}"}
+            urllib3.request("POST", f"{influx.url}/query?{urlencode(drop)}")
+            assert fetch_table(chosen.socket, "replay").to_pylist() == [{"readings": 5, "released": 5, "left": 0}]
+            assert store.rows(NOW_S, NOW_S + 1).num_rows == BATCH_ROWS
+        store.close()
 
 
 def test_a_known_file_gone_bad_changes_nothing_and_says_so(

@@ -8,20 +8,23 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pyarrow as pa
 import pytest
+import urllib3
 
 from cloud.store.duck import DuckStore
 from cloud.store.influx import InfluxStore
 from cloud.store.influx_http import InfluxConnection, InfluxSettings, Refused
-from cloud.store.protocol import APPEND, LEDGER, Commit, Store, StoreUnavailable
+from cloud.store.protocol import APPEND, LEDGER, ORIGINS, Commit, Store, StoreUnavailable
 from contract.problems import Problem
 from contract.refusals import STORE_REFUSED
 from contract.senml import Resolved, resolve
 from simulators import servers
 
 TICK_S = 1_795_392_000
+LONG_AGO_S = 1_600_000_000
 IMPORT, WATER = "electricity_import_kwh", "water_volume_m3"
 HONEST = {"results": [{"statement_id": 0}]}
 LINE = b"water_volume_m3,meter=a value=1,quality=0i,at_ms=0i 1795392000\n"
@@ -30,14 +33,18 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 @contextmanager
-def answering(answer: Callable[[str], Answer], authorizations: list[str] | None = None) -> Iterator[str]:
-    """The address of a server that gives to each path what `answer` has for it, and notes who asked."""
+def answering(
+    answer: Callable[[str], Answer], authorizations: list[str] | None = None, bodies: list[bytes] | None = None
+) -> Iterator[str]:
+    """The address of a server that gives to each path what `answer` has for it, and notes who asked and what."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if bodies is not None:
+                bodies.append(body)
             if authorizations is not None:
                 authorizations.append(self.headers["Authorization"])
             status, headers, body = answer(self.path)
@@ -216,16 +223,48 @@ def test_lines_that_are_refused_for_ever_go_to_quarantine_and_no_other(store: In
     power = readings(store, ["a", "b"], IMPORT, [TICK_S + at for at in range(40)])
     water = readings(store, ["c"], WATER, [TICK_S, TICK_S + 7])
     mixed = pa.concat_tables([power.slice(0, 33), water, power.slice(33)])
+    mixed = pa.concat_tables([water.slice(0, 1), mixed])  # this one is overtaken by a later arrival
     ledger = pa.table([["g"], ["r"], [1], [1]], LEDGER.names).cast(LEDGER)
-    store.commit(Commit(readings=mixed, ledger=ledger))
+    origins = pa.table([[35, 0, 48], ["g1", "g2", "g3"], ["r-1", "r-2", ""]], schema=ORIGINS)
+    assert store.commit(Commit(readings=mixed, origins=origins, ledger=ledger)) == [34, 35]
     assert store.rows(0, 2**35, ["a", "b"]).num_rows == 80
     assert store.ledger().num_rows == 1
     listed = store.quarantined(reason=STORE_REFUSED).to_pylist()
+    assert [(row["gateway"], row["batch"]) for row in listed] == [("g1", "r-1"), ("g3", "")]
     resolved = [resolve(b"[" + row["record"].encode() + b"]")[0] for row in listed]
     assert resolved == [
         Resolved(f"c/{WATER}", TICK_S, 0.5, 2, 250),
         Resolved(f"c/{WATER}", TICK_S + 7, 1.5, 2, 250),
     ]
+
+
+def test_what_is_refused_whole_or_by_measurement_costs_few_posts(influx: servers.Server, tmp_path: Path) -> None:
+    posts: list[str] = []
+    servers.create_database(influx, "conflict")
+    a_day = {"q": 'CREATE DATABASE "kept-a-day" WITH DURATION 1d'}
+    urllib3.request("POST", f"{_url(influx)}/query?{urlencode(a_day)}")
+    InfluxConnection(InfluxSettings(_url(influx), "conflict")).write(
+        b"water_volume_m3,meter=x value=1i %d" % LONG_AGO_S
+    )
+
+    def answer(path: str) -> Answer:
+        posts.append(path)
+        found = urllib3.request("POST" if sent[-1] else "GET", _url(influx) + path, body=sent[-1] or None)
+        return found.status, {}, found.data
+
+    sent: list[bytes] = []
+    times_s = list(range(LONG_AGO_S, LONG_AGO_S + 300))
+    for database, quantities in (("kept-a-day", [IMPORT]), ("conflict", [IMPORT, WATER])):
+        posts.clear()
+        with answering(answer, bodies=sent) as url:
+            store = InfluxStore(InfluxSettings(url, database), DuckStore(tmp_path / f"{database}.duckdb"))
+            tables = [readings(store, ["a"], quantity, times_s) for quantity in quantities]
+            mixed = pa.concat_tables([table.slice(at, 1) for at in range(300) for table in tables]).combine_chunks()
+            refused = store.commit(Commit(readings=mixed))
+            assert len(refused) == 300
+            assert store.quarantined().num_rows == 300
+            assert len([path for path in posts if path.startswith("/write")]) <= 40
+            store.close()
 
 
 def test_a_commit_too_large_for_the_server_is_split(store: InfluxStore) -> None:
