@@ -13,6 +13,7 @@ from contract.quality import Quality
 from contract.quantities import QUANTITIES
 from contract.reading import Reading
 from edge.config import LineConfig, Site
+from edge.drivers.down import Down
 from edge.line import Line
 from edge.meter import Meter
 from edge.models import WORDS, Model
@@ -23,17 +24,16 @@ _SHOWN = {"Cel": "°C", "/": "", "m3": "m³", "m3/h": "m³/h"}
 
 def show(site: Site, name: str, *, as_json: bool) -> int:
     """Read and print; 0 when at least one value came."""
-    config = _line_of(site, name)
-    line = Line(config, site.tick_s, time.time)
+    line = Line(_line_of(site, name), site.tick_s, time.time)
     started_s = time.monotonic()
     readings = asyncio.run(_read(line, name))
     took_s = time.monotonic() - started_s
     meter = next(meter for meter in line.meters if meter.config.name == name)
     readings.sort(key=lambda reading: meter.quantities.index(reading.quantity))
     if as_json:
-        print(json.dumps(_as_json(meter, readings, took_s), ensure_ascii=False))
+        print(json.dumps(_as_json(meter, line, readings, took_s), ensure_ascii=False))
     else:
-        print("\n".join(_as_text(meter, config, readings, took_s)))
+        print("\n".join(_as_text(meter, line, readings, took_s)))
     return 0 if any(reading.value is not None for reading in readings) else 1
 
 
@@ -66,7 +66,7 @@ def _words(meter: Meter) -> dict[str, str]:
     return found
 
 
-def _as_json(meter: Meter, readings: Sequence[Reading], took_s: float) -> dict[str, object]:
+def _as_json(meter: Meter, line: Line, readings: Sequence[Reading], took_s: float) -> dict[str, object]:
     words = _words(meter)
     return {
         "meter": meter.config.name,
@@ -74,6 +74,7 @@ def _as_json(meter: Meter, readings: Sequence[Reading], took_s: float) -> dict[s
         "unit": meter.config.unit,
         "time_s": readings[0].time_s,
         "took_ms": round(took_s * 1000),
+        "line_down": line.down.reason.en if line.down else "",
         "readings": [
             {
                 "quantity": reading.quantity,
@@ -87,7 +88,7 @@ def _as_json(meter: Meter, readings: Sequence[Reading], took_s: float) -> dict[s
     }
 
 
-def _as_text(meter: Meter, line: LineConfig, readings: Sequence[Reading], took_s: float) -> list[str]:
+def _as_text(meter: Meter, line: Line, readings: Sequence[Reading], took_s: float) -> list[str]:
     words = _words(meter)
     names = {register.quantity: register.name for register in meter.registers}
     head = tuple(say("항목,값,단위,상태,워드,설명서의 이름", "quantity,value,unit,quality,words,register").split(","))
@@ -102,21 +103,22 @@ def _as_text(meter: Meter, line: LineConfig, readings: Sequence[Reading], took_s
         )
         for reading in readings
     ]
-    title = f"{meter.config.name}  {meter.model.maker} {meter.model.model}  {wire_text(line)}"
+    title = f"{meter.config.name}  {meter.model.maker} {meter.model.model}  {wire_text(line.config)}"
     unit = say(f"국번 {meter.config.unit}, {took_s * 1000:.0f} ms", f"unit {meter.config.unit}, {took_s * 1000:.0f} ms")
     lines = [f"{title}  {unit}", *render([head, *rows], right=(1,))]
     found = {reading.quality for reading in readings}
-    return lines + [hint.of(language()) for quality, hint in _hints(meter.model, line) if quality in found]
+    return lines + [
+        hint.of(language()) for quality, hint in _hints(meter.model, line.config, line.down) if quality in found
+    ]
 
 
 def _quality(reading: Reading) -> str:
     return reading.quality.name.lower().replace("_", "-")
 
 
-def _hints(model: Model, line: LineConfig) -> list[tuple[Quality, Text]]:
+def _hints(model: Model, line: LineConfig, down: Down | None) -> list[tuple[Quality, Text]]:
     """What to look at first, by what was found."""
     shipped = f"{model.baud} 8{model.parity}{model.stop_bits}"
-    where = wire_text(line)
     return [
         (
             Quality.NO_ANSWER,
@@ -139,19 +141,13 @@ def _hints(model: Model, line: LineConfig) -> list[tuple[Quality, Text]]:
                 f"→ the meter refuses these registers: is it really a {model.maker} {model.model}?",
             ),
         ),
-        (Quality.LINE_DOWN, _serial_down(where) if line.port else _tcp_down(where)),
+        *([(Quality.LINE_DOWN, _down_hint(line, down))] if down else []),
     ]
 
 
-def _serial_down(where: str) -> Text:
+def _down_hint(line: LineConfig, down: Down) -> Text:
+    where = wire_text(line)
     return Text(
-        f"→ {where}을(를) 열 수 없습니다. 장치와 권한을, 그리고 게이트웨이가 실행 중인지 확인하십시오.",
-        f"→ {where} cannot be opened: check device and permissions, and whether a running gateway has it.",
-    )
-
-
-def _tcp_down(where: str) -> Text:
-    return Text(
-        f"→ {where}에 연결할 수 없습니다. 주소와 포트, 케이블, 접속 수 제한을 확인하십시오.",
-        f"→ no connection to {where}: check address and port, the cable, and how many clients it allows.",
+        f"→ {where}에 연결할 수 없습니다: {down.reason.ko}. {down.action.ko}.",
+        f"→ no connection to {where}: {down.reason.en}; {down.action.en}.",
     )

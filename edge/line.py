@@ -12,6 +12,7 @@ from contract.problems import Problem
 from contract.quality import Quality
 from contract.reading import Reading
 from edge.config import LineConfig
+from edge.drivers.down import Down, explain
 from edge.drivers.driver import Driver
 from edge.drivers.modbus import modbus_driver
 from edge.meter import Meter, Tick, configured
@@ -30,7 +31,10 @@ log = logging.getLogger(__name__)
 
 
 class Line:
-    """`now_s` is UTC epoch seconds, of a clock that may be set at any time; `model_of` gives a model by its name."""
+    """`now_s` is UTC epoch seconds, of a clock that may be set at any time; `model_of` gives a model by its name.
+
+    `down` says why the line was down in the last turn, None when it was not.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class Line:
         self.tick_s = config.tick_s or tick_s
         self.meters = [configured(meter, config, model_of(meter.model)) for meter in config.meter]
         self._now_s = now_s
+        self.down: Down | None = None
         self._driver: Driver = modbus_driver(config)
         self._lock = asyncio.Lock()
         self._last_s: int | None = None
@@ -138,7 +143,8 @@ class Line:
         self._after_silence = any(reading.quality is Quality.NO_ANSWER for reading in found)
         self._turns += 1
         meter.health = had_turn(meter.health, self._turns)
-        self._say_up(not any(reading.quality is Quality.LINE_DOWN for reading in found))
+        failed = any(reading.quality is Quality.LINE_DOWN for reading in found)
+        self._say_up(explain(self._driver.error) if failed and self._driver.error else None)
         return found
 
     async def _again(self, order: list[Meter], found: dict[str, list[Reading]], tick: Tick, end_s: float) -> None:
@@ -168,10 +174,12 @@ class Line:
             if busy or not self._revived:
                 return
 
-    def _say_up(self, up: bool) -> None:
-        if up != self._state.up:
-            log.warning("line=%s state=%s", self.config.name, "up" if up else "down")
-            self._state.up = up
+    def _say_up(self, down: Down | None) -> None:
+        if down and down != self.down:
+            log.warning("line-down line=%s %s", self.config.name, down)
+        elif self.down and not down:
+            log.warning("line-up line=%s", self.config.name)
+        self.down, self._state.up = down, down is None
 
     def _say_overloaded(self, overloaded: bool) -> None:
         if overloaded and not self._state.overloaded:

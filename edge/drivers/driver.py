@@ -31,7 +31,12 @@ class Answer(NamedTuple):
 
 
 class Driver(Protocol):
-    """One port or connection. Calls never overlap: a line has one owner."""
+    """One port or connection. Calls never overlap: a line has one owner.
+
+    `error` is what the port failed with, as long as that is so.
+    """
+
+    error: OSError | None
 
     async def read(self, question: Question, timeout_s: float) -> Answer:
         """Ask once. `timeout_s` is how long the unit may stay silent, beside the time that the bytes take."""

@@ -62,6 +62,7 @@ class ModbusDriver:
     open: Callable[[], Awaitable[Stream]]
     timing: Timing
     rtu: bool
+    error: OSError | None = None
     _stream: Stream | None = None
     _free_s: float = 0.0
     _reopen_s: float = 0.0
@@ -113,10 +114,10 @@ class ModbusDriver:
         sent_s = time.monotonic()
         try:
             answer = await self._exchange(stream, question, timeout_s)
-        except OSError:
-            self._fail()
+        except OSError as error:
+            self._fail(error)
             return Answer(Quality.LINE_DOWN, sent_s=sent_s, ended_s=time.monotonic())
-        self._reopen_wait_s = 0.0
+        self._reopen_wait_s, self.error = 0.0, None
         self._settle(question, answer)
         return answer
 
@@ -126,13 +127,14 @@ class ModbusDriver:
         if self._stream is None and time.monotonic() >= self._reopen_s:
             try:
                 self._stream = await self.open()
-            except OSError:
-                self._fail()
+            except OSError as error:
+                self._fail(error)
             self._owed.clear()
         return self._stream
 
-    def _fail(self) -> None:
+    def _fail(self, error: OSError) -> None:
         """Open again at once the first time, then ever later."""
+        self.error = error
         self.close()
         self._reopen_s = time.monotonic() + self._reopen_wait_s
         self._reopen_wait_s = min(self._reopen_wait_s * 2 or REOPEN_STEP_S, REOPEN_CAP_S)

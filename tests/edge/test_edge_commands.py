@@ -127,8 +127,12 @@ def test_read_shows_values_units_and_words(tmp_path: Path) -> None:
 def test_read_says_what_to_look_at_when_there_is_no_line(tmp_path: Path) -> None:
     done = bitgoeul("edge", "read", written(tmp_path), "pv", language="ko")
     assert done.returncode == 1
-    assert "127.0.0.1:1 tcp에 연결할 수 없습니다" in done.stdout
+    assert "127.0.0.1:1 tcp에 연결할 수 없습니다: 연결이 거부되었습니다. tcp_port와" in done.stdout
     assert done.stderr == ""
+    absent = bitgoeul("edge", "read", written(tmp_path, "/dev/absent"), "e01")
+    assert "→ no connection to /dev/absent 9600 8N1: no such device; check that the adapter" in absent.stdout
+    found = json.loads(bitgoeul("edge", "read", written(tmp_path, "/dev/absent"), "e01", "--json").stdout)
+    assert found["line_down"] == "no such device"
     unknown = bitgoeul("edge", "read", written(tmp_path), "e99")
     assert "meter 'e99': not in the site file; expected one of e01, p03, pv" in unknown.stderr
 
