@@ -75,21 +75,21 @@ class Outbox:
         if self._file.set_aside:
             alarms.sound(SET_ASIDE, f"path={config.path}")
         try:
-            self._begin()
+            with self._file.transaction() as db:
+                self._begin(db)
         except sqlite3.Error as error:
             self._file.close()
             raise cannot_open(self._file.path, error) from error
 
-    def _begin(self) -> None:
+    def _begin(self, db: sqlite3.Connection) -> None:
         """Enter this run, and the last ticks known, into the file, which may be a new one."""
-        with self._file.transaction() as db:
-            db.execute("DELETE FROM run WHERE NOT EXISTS (SELECT 1 FROM batch WHERE batch.run = run.id)")
-            (self._run_id,) = db.execute("INSERT INTO run (name) VALUES (?) RETURNING id", (self.run,)).fetchone()
-            for line, last_s in self._last_s.items():
-                db.execute("INSERT INTO line (name, last_s) VALUES (?, ?)", (line, last_s))
-            self._last_s = dict(db.execute("SELECT name, last_s FROM line"))
-            (highest,) = db.execute("SELECT coalesce(max(id), 0) FROM batch").fetchone()
-            self._next_id = max(self._next_id, highest + 1)
+        db.execute("DELETE FROM run WHERE NOT EXISTS (SELECT 1 FROM batch WHERE batch.run = run.id)")
+        (self._run_id,) = db.execute("INSERT INTO run (name) VALUES (?) RETURNING id", (self.run,)).fetchone()
+        for line, last_s in self._last_s.items():
+            db.execute("INSERT INTO line (name, last_s) VALUES (?, ?)", (line, last_s))
+        self._last_s = dict(db.execute("SELECT name, last_s FROM line"))
+        (highest,) = db.execute("SELECT coalesce(max(id), 0) FROM batch").fetchone()
+        self._next_id = max(self._next_id, highest + 1)
 
     @property
     def last_n(self) -> int:
@@ -132,7 +132,6 @@ class Outbox:
 
     def take_nothing(self, now_s: int) -> list[int]:
         """An empty batch, for the receipt that it brings back."""
-
         return self._in_transaction(lambda db: self._freeze(db, NO_LINE, now_s, [(b"[]", 0)]), [])
 
     def _insert(self, db: sqlite3.Connection, line: str, tick_s: int, parts: list[tuple[bytes, int]]) -> list[int]:
@@ -338,9 +337,8 @@ class Outbox:
         return None
 
     def _replace(self) -> None:
-        self._file.replace()
         self._alarms.sound(SET_ASIDE, f"path={self._file.path}")
-        self._begin()
+        self._file.replace(self._begin)
 
     def failed(self, error: Exception) -> None:
         """Say that the disk did not do what it was asked."""

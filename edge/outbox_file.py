@@ -9,7 +9,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +25,7 @@ AUTO_CHECKPOINT_PAGES = 4000
 RESERVE_BYTES = 5_000_000  # more than the log holds: given up on a full disk, so that the log can still be moved
 LOW_DISK_BYTES = 10_000_000
 HEADROOM_BYTES = 250_000
+ENDINGS = ("", "-wal", "-shm")  # of the files that are the outbox together
 
 # `state` of a batch: the first three wait for their receipt, whole, without its instants, or one a slot; of the
 # last the cloud has refused every reading.
@@ -80,7 +81,7 @@ class OutboxFile:
     def __init__(self, path: Path) -> None:
         """Raises Problem: not writable, in use by another process, of a newer version, or no outbox at all."""
         self.path = path
-        self.set_aside = False
+        self.set_aside = self._holds_nothing = False
         self._wal = path.with_name(path.name + "-wal")
         self._reserve = path.with_name(path.name + ".reserve")
         self._lock = _lock(path)
@@ -103,17 +104,33 @@ class OutboxFile:
         except (OSError, sqlite3.Error) as error:
             raise cannot_open(self.path, error) from error
 
-    def replace(self) -> None:
-        """Set the corrupt file aside and begin an empty one."""
+    def replace(self, begin: Callable[[sqlite3.Connection], object]) -> None:
+        """Set the corrupt file aside and begin an empty one, whose first transaction is `begin`.
+
+        Raises OSError, sqlite3.Error; then no file is open until another call succeeds.
+        """
         self.db.close()
-        self._set_aside()
+        if self._holds_nothing:
+            # left by a call that failed: nothing is in it that could be rescued
+            for ending in ENDINGS:
+                Path(f"{self.path}{ending}").unlink(missing_ok=True)
+        else:
+            self._set_aside()
+        self._holds_nothing = True
         self.db = _connect(self.path)
+        try:
+            with self.transaction() as db:
+                begin(db)
+        except BaseException:
+            self.db.close()
+            raise
+        self._holds_nothing = False
 
     def _set_aside(self) -> None:
         if not self.path.exists():
             return
         kept = self.path.with_name(f"{self.path.name}.corrupt-{time.time_ns()}")
-        for ending in ("", "-wal", "-shm"):
+        for ending in ENDINGS:
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{self.path}{ending}").rename(f"{kept}{ending}")
         self.set_aside = True

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -16,6 +17,7 @@ from contract.problems import Problem
 from contract.reading import Reading
 from edge.alarms import Alarms
 from edge.outbox import DROPPED, FAILING, SET_ASIDE, Outbox
+from edge.outbox_file import OutboxFile
 
 ROOT = Path(__file__).parents[2]
 T = 1_795_392_000
@@ -145,6 +147,52 @@ def test_a_folder_that_is_gone_is_said_and_raises_nothing(
     assert outbox.take("a", T, readings_at(T), T, "ntp") == []
     assert outbox.readings_dropped == len(readings_at(T))
     assert alarms.codes() == [DROPPED, FAILING]
+
+
+def test_a_replacement_that_fails_is_tried_again_and_sets_nothing_aside_twice(
+    make_outbox: Make, readings_at: Readings, tmp_path: Path
+) -> None:
+    filled(make_outbox, readings_at, ticks=300)
+    outbox = make_outbox()
+    path = tmp_path / "outbox.db"
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(3 * 1024)
+        file.write(os.urandom(size - 4 * 1024))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limits[1]))  # less than any new file takes
+    try:
+        for tick in range(T + 300, T + 310):
+            outbox.waiting(1000)
+            assert outbox.take("a", tick, readings_at(tick), tick, "ntp") == []
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    (batch,) = outbox.take("a", T + 310, readings_at(T + 310), T + 310, "ntp")
+    assert outbox.message(batch) is not None
+    assert outbox.waiting(10) == [batch]
+    assert len(list(tmp_path.glob("outbox.db.corrupt-*[0-9]"))) == 1
+    outbox.close()
+    again = make_outbox()
+    assert again.waiting(10) == [batch]
+    assert again.take("a", T + 311, readings_at(T + 311), T + 311, "ntp")
+
+
+def test_a_new_file_that_cannot_be_begun_takes_nothing(tmp_path: Path) -> None:
+    file = OutboxFile(tmp_path / "outbox.db")
+
+    def fail(_db: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    for _ in range(3):
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            file.replace(fail)
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"), file.transaction():
+            pass
+    file.replace(lambda db: db.execute("INSERT INTO run (name) VALUES ('one')"))
+    with file.transaction() as db:
+        assert db.execute("SELECT name FROM run").fetchall() == [("one",)]
+    assert len(list(tmp_path.glob("*.corrupt-*[0-9]"))) == 1
+    file.close()
 
 
 # takes ticks into a file that may not grow beyond 600 kB, half of the batches with their receipts
