@@ -1,6 +1,7 @@
 """What goes on beside ingest: known.csv read again when it changes, live values rebuilt after a start."""
 
 import logging
+import math
 import threading
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ LOG = logging.getLogger(__name__)
 
 LOOK_S = 0.5
 RETRY_S = 5.0
+SHOWN_GATEWAYS = 20
 
 
 class KnownFile:
@@ -45,9 +47,12 @@ class KnownFile:
         if seen == self._seen and not anyway:
             return
         try:
-            self.known = self._load()
+            before, self.known = self.known, self._load()
             self._seen = seen
-            LOG.info("known read again rows=%d", len(self.known.rows))
+            dropped = sorted(set(before.gateways) - set(self.known.gateways))
+            LOG.info("known read again rows=%d gateways_dropped=%d", len(self.known.rows), len(dropped))
+            if dropped:
+                LOG.warning("known no longer names gateways=%s", ",".join(dropped[:SHOWN_GATEWAYS]))
         except Problem as problem:
             self._seen = seen
             self._metrics.known_good.set(0)
@@ -79,6 +84,8 @@ class Housekeeping:
         self._known, self._live, self._store = known, live, store
         self._again = threading.Event()
         self._stopping = threading.Event()
+        self._rebuild_s = 0.0  # when it is tried next
+        self._said = ""
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
         self._thread.start()
 
@@ -98,20 +105,39 @@ class Housekeeping:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while not (self._rebuild() or self._stopping.wait(RETRY_S)):
-            self._known.look()
+        asked = False
         while not self._stopping.is_set():
+            try:
+                self._turn(asked)
+            except Exception as error:  # noqa: BLE001  # whatever it was, the next known.csv must be read
+                self._say_once(repr(error))
             asked = self._again.wait(LOOK_S)
             self._again.clear()
-            if not self._stopping.is_set():
-                self._known.look(anyway=asked)
+
+    def _turn(self, asked: bool) -> None:
+        if self._rebuild_s <= time.monotonic():
+            # should it fail in a way of its own, it is tried no oftener
+            self._rebuild_s = time.monotonic() + RETRY_S
+            if self._rebuild():
+                self._rebuild_s = math.inf
+        self._known.look(anyway=asked)
+
+    def _say_once(self, why: str) -> None:
+        if why != self._said:
+            self._said = why
+            LOG.error("housekeeping failed, and goes on why=%r", why)
 
     def _rebuild(self) -> bool:
+        """Whether that is done."""
         began_s = time.monotonic()
         try:
             rebuild(self._live, self._store, self._known.watched(), int(time.time()))
         except StoreUnavailable as unavailable:
             LOG.warning('live values not rebuilt yet why="%s"', unavailable)
+            return False
+        except (Problem, ValueError) as error:
+            # wrong settings, or an answer that is none: the pages go without old values
+            self._say_once(f"live values not rebuilt: {error}")
             return False
         LOG.info("live values rebuilt seconds=%.1f", time.monotonic() - began_s)
         return True
