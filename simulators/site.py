@@ -5,6 +5,7 @@ Names of meters are `{site}-{group}-{number}`; units count from 1 on each line, 
 
 import csv
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,10 +169,15 @@ def _about(site: SimSite, place: Place) -> tuple[str, ...]:
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     try:
-        with path.open("w", encoding="utf-8", newline="") as file:
+        # whoever reads the file while it is written sees the one before, whole
+        whole = path.with_name(f".{path.name}.new")
+        with whole.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(header)
             writer.writerows(rows)
+            file.flush()
+            os.fsync(file.fileno())
+        whole.replace(path)
     except OSError as error:
         raise Problem(f"{path}: 쓸 수 없습니다: {error.strerror}", f"{path}: cannot write: {error.strerror}") from error
 

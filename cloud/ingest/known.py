@@ -17,6 +17,10 @@ COLUMNS = ("gateway", "meter", "quantity", "valid_from_s", "valid_to_s")
 OPEN_FROM_S, OPEN_TO_S = -(2**62), 2**62
 MAX_COMPLAINTS = 20
 MAX_BASE_NAMES = 16
+NO_ROWS = Text(
+    "등록된 계량기가 없습니다. 머리글 아래에 한 줄 이상 있어야 합니다",
+    "expected at least one row below the header; with none, no gateway would be known",
+)
 
 
 class Row(NamedTuple):
@@ -103,8 +107,8 @@ def read_known(path: Path) -> list[Row]:
         elif row is not None:
             rows[number] = row
     complaints += _contradictions(rows)
-    if complaints:
-        raise _problem(path, complaints)
+    if complaints or not rows:
+        raise _problem(path, complaints or [NO_ROWS])
     return list(rows.values())
 
 

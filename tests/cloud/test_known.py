@@ -65,6 +65,11 @@ def test_another_header_is_refused(tmp_path: Path, text: str) -> None:
         read_known(path)
 
 
+def test_a_file_without_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="expected at least one row"):
+        read_known(write(tmp_path, "\n"))
+
+
 def test_no_file_and_no_text_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="cannot be read"):
         read_known(tmp_path / "absent.csv")
