@@ -309,7 +309,12 @@ def _file_complaints(name: str, path: str, *, secret: bool) -> Iterator[Text]:
 
 def _outbox_complaints(outbox: OutboxConfig) -> Iterator[Text]:
     folder = Path(outbox.path).parent
-    if not folder.is_dir():
+    if not outbox.path or Path(outbox.path).is_dir():
+        yield Text(
+            f"outbox: path = '{outbox.path}': 파일의 경로여야 합니다",
+            f"outbox: path = '{outbox.path}': expected the path of a file",
+        )
+    elif not folder.is_dir():
         yield Text(
             f"outbox: path의 폴더 '{folder}'이(가) 없습니다", f"outbox: the folder of path, '{folder}', is missing"
         )

@@ -109,6 +109,8 @@ def test_a_right_site_is_loaded_with_absolute_paths(folder: Path) -> None:
         ('password_file = "password"', 'password_file = "passwd"', r"password_file '.*passwd': no such file"),
         ('password_file = "password"', 'password_file = "password"\nkey_file = "password"', r"go together"),
         ('path = "outbox.db"', 'path = "nowhere/outbox.db"', r"the folder of path, '.*nowhere', is missing"),
+        ('path = "outbox.db"', 'path = ""', r"outbox: path = '': expected the path of a file"),
+        ('path = "outbox.db"', 'path = "."', r"outbox: path = '.*': expected the path of a file"),
         ('path = "outbox.db"', 'path = "outbox.db"\nsync_s = -1', r"outbox: sync_s = -1"),
         ('area = "main"', "area = ", r"site.toml: no TOML: .*line 2"),
         ('site = "hanam-1"', "", r"missing required field `site`"),
@@ -159,3 +161,26 @@ def test_hosts_are_names_or_addresses() -> None:
         assert is_host(host)
     for host in ("", "a b", "tcp://192.0.2.7", ".example", "a\0b", "[::1]"):
         assert not is_host(host)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("unit = 1\n", 'unit = "1"\n', "line[0].meter[0].unit: 정수여야 하는데 문자열입니다"),
+        ('gateway = "hanam-1-gw"', "gateway = 1", "gateway: 문자열이어야 하는데 정수입니다"),
+        (
+            'host = "192.0.2.7"',
+            'host = "192.0.2.7"\ntimeout_s = true',
+            "line[1].timeout_s: 실수여야 하는데 참/거짓입니다",
+        ),
+        ('host = "192.0.2.7"', 'host = "192.0.2.7"\ntimeout_s = []', "line[1].timeout_s: 실수여야 하는데 배열입니다"),
+        ('brokers = ["mqtts://broker.example"]', "brokers = 1.5", "uplink.brokers: 배열이어야 하는데 실수입니다"),
+        ('area = "main"', 'area = "main"\ntick_s = 2020-01-01', "tick_s: 정수여야 하는데 날짜입니다"),
+        ('area = "main"', "area = {}", "area: 문자열이어야 하는데 표입니다"),
+        ('name = "tcp-1"', 'name = "tcp-1"\nstop_bits = 3', "line[1].stop_bits: 쓸 수 없는 값입니다: 3"),
+    ],
+)
+def test_types_are_named_in_korean(folder: Path, old: str, new: str, says: str) -> None:
+    with pytest.raises(Problem) as caught:
+        load_site(written(folder, SITE.replace(old, new, 1)))
+    assert caught.value.text.ko.endswith(f"site.toml: {says}")
