@@ -1,11 +1,15 @@
 """`bitgoeul edge check`: the plan of reads of each line, and how much of its time that takes. Touches no line."""
 
 import json
+import shutil
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from commands.language import say
 from commands.table import render
-from edge.config import LineConfig, MeterConfig, Site
+from contract.problems import Text
+from edge.config import LineConfig, MeterConfig, OutboxConfig, Site
 from edge.drivers import frames
 from edge.drivers.modbus import transaction_s
 from edge.models import Model, load_model
@@ -46,12 +50,17 @@ class LinePlan:
 def show(site: Site, *, as_json: bool) -> int:
     """Print the plan; 0, since `load_site` has refused what is wrong."""
     plans = [line_plan(line, site.tick_s) for line in site.line]
+    warnings = list(_outbox_warnings(site.outbox))
     if as_json:
-        print(json.dumps({"gateway": site.gateway, "lines": [asdict(one) for one in plans]}, ensure_ascii=False))
+        lines = [asdict(one) for one in plans]
+        said = [text.en for text in warnings]
+        print(json.dumps({"gateway": site.gateway, "lines": lines, "warnings": said}, ensure_ascii=False))
         return 0
     print(_head(site))
     for one in plans:
         print("\n".join(["", *_line_text(one)]))
+    for text in warnings:
+        print("\n" + say(text.ko, text.en))
     meters = sum(len(one.meters) for one in plans)
     reads = sum(len(meter.reads) for one in plans for meter in one.meters)
     print()
@@ -62,6 +71,19 @@ def show(site: Site, *, as_json: bool) -> int:
         )
     )
     return 0
+
+
+def _outbox_warnings(outbox: OutboxConfig) -> Iterator[Text]:
+    path = Path(outbox.path)
+    held = path.stat().st_size if path.is_file() else 0
+    room_mb = (shutil.disk_usage(path.parent).free + held) >> 20  # the outbox counts so, too
+    if outbox.max_mb > room_mb:
+        yield Text(
+            f"주의: outbox: max_mb = {outbox.max_mb}: '{path.parent}'에 남은 공간은 {room_mb} MB입니다. "
+            "그보다 작게 하거나 공간을 비우십시오.",
+            f"warning: outbox: max_mb = {outbox.max_mb}: '{path.parent}' has room for {room_mb} MB; "
+            "make it less, or free some space.",
+        )
 
 
 def line_plan(line: LineConfig, site_tick_s: int) -> LinePlan:

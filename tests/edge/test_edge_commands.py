@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,19 @@ def test_check_warns_of_a_tick_that_is_too_short(tmp_path: Path) -> None:
     done = bitgoeul("edge", "check", written(tmp_path, text=text))
     assert done.returncode == 0
     assert "warning: too much for a tick; make it 13 s or longer, or raise the baud rate." in done.stdout
+
+
+def test_check_warns_of_an_outbox_that_the_disk_has_no_room_for(tmp_path: Path) -> None:
+    too_small = shutil.disk_usage(tmp_path).free < 1_000_000 << 20  # as nearly every disk is
+    big = written(tmp_path, text=SITE + "max_mb = 1_000_000\n")
+    done = bitgoeul("edge", "check", big)
+    assert done.returncode == 0
+    assert (f"warning: outbox: max_mb = 1000000: '{tmp_path}' has room for" in done.stdout) == too_small
+    (tmp_path / "outbox.db").touch()
+    os.truncate(tmp_path / "outbox.db", 1_000_000 << 20)  # sparse: it stands for room that the outbox has already
+    assert "warning" not in bitgoeul("edge", "check", big).stdout
+    (tmp_path / "outbox.db").unlink()
+    assert json.loads(bitgoeul("edge", "check", written(tmp_path), "--json").stdout)["warnings"] == []
 
 
 def test_a_wrong_site_is_a_line_a_complaint(tmp_path: Path) -> None:
