@@ -55,6 +55,7 @@ class Agent:
             raise
         self._behind: set[str] = set()
         self._said: list[str] = []
+        self._lost = (0, 0)
 
     async def run(self, stop: asyncio.Event) -> int:
         """Until `stop`, 0; then what was taken stays in the outbox, and the brokers are told that we go."""
@@ -126,7 +127,11 @@ class Agent:
         )
 
     def state(self) -> State:
-        """How this gateway is."""
+        """How this gateway is.
+
+        Readings lost are counted over restarts until a receipt comes, which comes later than the state before it.
+        """
+        self._lost = self.outbox.readings_thinned, self.outbox.readings_dropped
         waiting = self.outbox.summary()
         return State(
             status="online",
@@ -135,15 +140,19 @@ class Agent:
             outbox_batches=waiting.batches,
             outbox_bytes=waiting.bytes,
             outbox_oldest_s=waiting.oldest_s,
-            readings_thinned=self.outbox.readings_thinned,
-            readings_dropped=self.outbox.readings_dropped,
+            readings_thinned=self._lost[0],
+            readings_dropped=self._lost[1],
             held=self.outbox.held(),
             lines={line.config.name: line.state() for line in self.lines},
             warnings=self.alarms.codes(),
         )
 
     def receipt(self, receipt: Receipt) -> None:
-        """The way out of a clock that was wrong in the future: the cloud's time agrees with ours now."""
+        """What the state said has been heard; and the way out of a clock that was wrong in the future.
+
+        That way is open when the cloud's time agrees with ours now.
+        """
+        self.outbox.reported(*self._lost)
         now_s = self.clock.now_s()
         if self.outbox.lines_ahead(now_s) and abs(receipt.time_s - int(now_s)) <= AGREES_S:
             lines = self.outbox.reset_last(now_s)

@@ -19,7 +19,7 @@ from contract.senml import FUTURE_TOLERANCE_S, MAX_BATCH_BYTES, encode_batch
 from contract.topics import BatchId
 from edge.alarms import Alarms
 from edge.config import OutboxConfig
-from edge.outbox_bounds import Desk, Room, forget, make_room, unpack
+from edge.outbox_bounds import Desk, Room, forget, make_room, read_lost, unpack, write_lost
 from edge.outbox_file import DONE, WAITING, WHOLE, OutboxFile, cannot_open, is_corrupt, is_full
 from edge.outbox_receipts import note_refused, note_stored, reopen
 
@@ -76,10 +76,12 @@ class Outbox:
             alarms.sound(SET_ASIDE, f"path={config.path}")
         try:
             with self._file.transaction() as db:
+                self._room.thinned, self._room.dropped = read_lost(db)
                 self._begin(db)
         except sqlite3.Error as error:
             self._file.close()
             raise cannot_open(self._file.path, error) from error
+        self._say_lost(0, 0)
 
     def _begin(self, db: sqlite3.Connection) -> None:
         """Enter this run, and the last ticks known, into the file, which may be a new one."""
@@ -90,6 +92,7 @@ class Outbox:
         self._last_s = dict(db.execute("SELECT name, last_s FROM line"))
         (highest,) = db.execute("SELECT coalesce(max(id), 0) FROM batch").fetchone()
         self._next_id = max(self._next_id, highest + 1)
+        write_lost(db, self._room)
 
     @property
     def last_n(self) -> int:
@@ -98,7 +101,7 @@ class Outbox:
 
     @property
     def readings_thinned(self) -> int:
-        """Since the start of this run, as `readings_dropped` is."""
+        """In this run, and in earlier ones as far as these did not report it, as `readings_dropped` is."""
         return self._room.thinned
 
     @property
@@ -175,6 +178,7 @@ class Outbox:
             try:
                 with self._file.transaction() as db:
                     make_room(Desk(db, self._in_flight, self._new_identity), self._room, self._file.used_bytes, now_s)
+                    write_lost(db, self._room)
             except (OSError, sqlite3.Error):
                 # nothing of it was done
                 self._room.thinned, self._room.dropped = thinned, dropped
@@ -182,6 +186,10 @@ class Outbox:
                 raise
 
         self._guarded(make, None)
+        self._say_lost(thinned, dropped)
+
+    def _say_lost(self, thinned: int, dropped: int) -> None:
+        """Sound the alarms for what is more than this."""
         if self._room.thinned > thinned:
             self._alarms.sound(THINNED, f"readings={self._room.thinned} max_mb={self._room.max_bytes >> 20}")
         if self._room.dropped > dropped:
@@ -190,6 +198,13 @@ class Outbox:
     def _lost(self, readings: int, facts: str) -> None:
         self._room.dropped += readings
         self._alarms.sound(DROPPED, f"readings={readings} {facts}")
+        self._in_transaction(lambda db: write_lost(db, self._room), None)
+
+    def reported(self, thinned: int, dropped: int) -> None:
+        """These numbers of readings lost have reached the broker: a restart need not say them again."""
+        if (thinned, dropped) != self._room.reported:
+            self._room.reported = thinned, dropped
+            self._in_transaction(lambda db: write_lost(db, self._room), None)
 
     def waiting(self, limit: int) -> list[int]:
         """The oldest batches that have no receipt, oldest first."""

@@ -24,7 +24,7 @@ FORGOTTEN_AT_ONCE = 4
 
 @dataclass
 class Room:
-    """What the outbox may take, and what was lost to that, in readings.
+    """What the outbox may take, and what was lost to that, in readings: `reported` are (thinned, dropped) thereof.
 
     `kept` says, for each line, the first tick of the slot that is being thinned, and which registers have a value
     there by now. To forget it costs nothing but a little room.
@@ -34,6 +34,7 @@ class Room:
     keep_s: int
     thinned: int = 0
     dropped: int = 0
+    reported: tuple[int, int] = (0, 0)
     kept: dict[int, tuple[int, set[tuple[str, str]]]] = field(default_factory=dict)
 
 
@@ -85,6 +86,19 @@ def unpack(body: bytes) -> bytes | None:
         return zlib.decompress(body)
     except zlib.error:
         return None
+
+
+def read_lost(db: sqlite3.Connection) -> tuple[int, int]:
+    """Readings (thinned, dropped) that have not been reported, as the file has them."""
+    row: tuple[int, int] | None = db.execute("SELECT thinned, dropped FROM lost").fetchone()
+    return row or (0, 0)
+
+
+def write_lost(db: sqlite3.Connection, room: Room) -> None:
+    """Note in the file what has not been reported, where that is another number than before."""
+    lost = room.thinned - room.reported[0], room.dropped - room.reported[1]
+    if lost != read_lost(db):
+        db.execute("INSERT OR REPLACE INTO lost (id, thinned, dropped) VALUES (1, ?, ?)", lost)
 
 
 def _delete(db: sqlite3.Connection, ids: list[tuple[int]]) -> None:

@@ -48,6 +48,13 @@ PRAGMA user_version = {SCHEMA_VERSION};
 PRAGMA application_id = {APPLICATION_ID};
 """
 
+# One row: readings that were thinned out or dropped and have not been reported. It came later than the rest, which
+# does not need it: older software leaves it alone, and the version stays.
+LOST = """
+CREATE TABLE IF NOT EXISTS lost (id INTEGER PRIMARY KEY CHECK (id = 1), thinned INTEGER NOT NULL,
+                                 dropped INTEGER NOT NULL)
+"""
+
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
@@ -234,6 +241,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         if is_new:
             db.executescript(f"BEGIN;{SCHEMA}COMMIT;")
+        db.execute(LOST)
         # `sync` is what makes commits durable; moving the log into the file is synced all the same
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute(f"PRAGMA wal_autocheckpoint = {AUTO_CHECKPOINT_PAGES}")

@@ -18,11 +18,13 @@ import psutil
 import pytest
 
 from contract.quality import Quality
+from contract.reading import Reading
 from edge.agent import BEHIND, LAST_RESET, NOT_TRUSTED, RUNS_WELL_S, TASK_FAILED, Agent, supervise
 from edge.alarms import Alarms
 from edge.clock import HOLDOVER_AFTER_S, OFFSET_FILE, Clock
 from edge.config import LineConfig, MeterConfig, OutboxConfig, Site, UplinkConfig
 from edge.models import load_model, quantities
+from edge.outbox import Outbox
 from simulators.gateway_files import write_gateway_file
 from simulators.line import Line as SimLine
 from simulators.meters import SimMeter
@@ -284,6 +286,23 @@ async def test_readings_of_a_clock_in_holdover_are_marked(site: Site, cloud: Rec
         await until(lambda: "clock-holdover" in cloud.states[-1].warnings)
     assert f'"q":{int(Quality.CLOCK_HOLDOVER)}'.encode() in cloud.arrivals[0].payload
     assert b'"clock":"holdover"' in cloud.arrivals[0].payload
+
+
+@in_loop
+async def test_losses_are_reported_once_a_receipt_shows_that_the_state_went_out(site: Site, cloud: Receiver) -> None:
+    with contextlib.closing(Outbox(site.outbox, Alarms())) as outbox:
+        (batch,) = outbox.take(
+            "a", 1_800_000_000, [Reading("m-1", "electricity_import_kwh", 1_800_000_000, 1.0)], 0, ""
+        )
+    with contextlib.closing(sqlite3.connect(site.outbox.path, isolation_level=None)) as db:
+        db.execute("UPDATE body SET payload = zeroblob(9) WHERE id = ?", (batch,))
+    with contextlib.closing(Outbox(site.outbox, Alarms())) as outbox:
+        assert outbox.message(batch) is None
+    async with running(site):
+        await until(lambda: bool(ticks(cloud)))
+    assert (cloud.states[0].readings_dropped, cloud.states[0].warnings) == (1, ["outbox-dropped"])
+    with contextlib.closing(Outbox(site.outbox, Alarms())) as outbox:
+        assert outbox.readings_dropped == 0
 
 
 @in_loop

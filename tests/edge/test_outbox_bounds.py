@@ -144,3 +144,37 @@ def test_what_is_in_flight_is_left_alone(make_outbox: Make, readings_at: Reading
         take(outbox, 20, readings_at, step_s=300, meters=200)
     assert [outbox.message(batch) for batch in sorted(in_flight)] == before
     assert None not in before
+
+
+def test_what_was_lost_is_said_over_restarts_until_it_is_reported(
+    make_outbox: Make, readings_at: Readings, alarms: Alarms
+) -> None:
+    outbox = make_outbox(max_mb=1)
+    while outbox.readings_dropped == 0:
+        take(outbox, 20, readings_at, step_s=300, meters=200)
+    lost = outbox.readings_thinned, outbox.readings_dropped
+    outbox.close()
+    for code in alarms.codes():
+        alarms.clear(code)
+    outbox = make_outbox(max_mb=1)
+    assert (outbox.readings_thinned, outbox.readings_dropped) == lost
+    assert alarms.codes() == [DROPPED, THINNED]
+    outbox.reported(lost[0], lost[1] - 1)
+    assert (outbox.readings_thinned, outbox.readings_dropped) == lost
+    outbox.close()
+    for code in alarms.codes():
+        alarms.clear(code)
+    outbox = make_outbox(max_mb=1)
+    assert (outbox.readings_thinned, outbox.readings_dropped) == (0, 1)
+    assert alarms.codes() == [DROPPED]
+
+
+def test_an_outbox_from_before_losses_were_counted_opens(
+    make_outbox: Make, readings_at: Readings, tmp_path: Path
+) -> None:
+    outbox = make_outbox()
+    batches = take(outbox, 3, readings_at)
+    outbox.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)) as db:
+        db.execute("DROP TABLE lost")
+    assert make_outbox().waiting(10) == batches
