@@ -23,7 +23,7 @@ from cloud.ingest.known import Known
 from cloud.ingest.ledger import Ledger, Row, Verdict, content_hash
 from cloud.ingest.link import Arrived
 from cloud.ingest.metrics import Metrics
-from cloud.store.protocol import APPEND, LEDGER, ORIGINS, QUARANTINE, SPANS, Commit, origins_of
+from cloud.store.protocol import APPEND, LEDGER, ORIGINS, QUARANTINE, RUNS, SPANS, Commit, origins_of
 from contract.messages import Receipt, decode_birth, decode_state, to_ranges
 from contract.problems import Problem
 from contract.refusals import NOT_SENML, STORE_REFUSED
@@ -87,6 +87,7 @@ def prepare(arrived: Sequence[Arrived], area: str, known: Known, books: Books, b
         ledger=_rows(pile.ledger, LEDGER),
         quarantine=_quarantine(pile, checked),
         spans=_rows(books.ledger.fold(), SPANS),
+        forgotten=_rows(books.ledger.forgotten(), RUNS),
     )
     return Prepared(commit, _receipts(pile, checked, arrived), arrived)
 

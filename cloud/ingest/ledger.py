@@ -41,13 +41,14 @@ def content_hash(payload: bytes) -> int:
 class _Run:
     """One run's batches. A hash is remembered in the slot that its number picks, until another takes it."""
 
-    __slots__ = ("done", "hashes", "numbers", "seen_s", "unfolded")
+    __slots__ = ("done", "hashes", "numbers", "seen_s", "turn", "unfolded")
 
     def __init__(self) -> None:
         self.done = Spans()
         self.numbers = array("q")
         self.hashes = array("Q")
         self.seen_s = 0.0
+        self.turn = 0  # counts up: the run with the lowest has been silent for longest
         self.unfolded = 0
 
     def note(self, n: int, hashed: int) -> None:
@@ -71,6 +72,8 @@ class Ledger:
     def __init__(self) -> None:
         self._gateways: dict[str, dict[str, _Run]] = {}
         self._due: set[tuple[str, str]] = set()
+        self._forgotten: list[tuple[str, str]] = []
+        self._turn = 0
 
     def judge(self, gateway: str, batch: BatchId, hashed: int, now_s: float, *, empty: bool = False) -> Verdict:
         """Note the batch, and say whether it is new. An empty one says that the gateway no longer holds it."""
@@ -90,10 +93,21 @@ class Ledger:
         return Verdict.NEW
 
     def restore(self, spans: Iterable[Row], batches: Iterable[Row]) -> None:
-        """Take over what the store has on disk: spans as (…, first, last), and batches as (…, n, hash)."""
+        """Take over what the store has on disk: spans as (…, first, last), and batches as (…, n, hash), in the order
+        in which they were written.
+        """
+        spans, batches = list(spans), list(batches)
+        # a run's latest batch always has a row of its own, which tells whether the run is alive
+        latest = {(row[0], row[1]): at for at, row in enumerate(batches)}
+        for gateway, name in sorted({row[:2] for row in spans} | latest.keys(), key=lambda run: latest.get(run, -1)):
+            self._run(gateway, name)
+        forgotten = set(self._forgotten)
         for gateway, name, first, last in spans:
-            self._run(gateway, name).done.add(first, last)
+            if (gateway, name) not in forgotten:
+                self._run(gateway, name).done.add(first, last)
         for gateway, name, n, hashed in batches:
+            if (gateway, name) in forgotten:
+                continue
             run = self._run(gateway, name)
             run.note(n, hashed)
             if run.unfolded >= FOLD_AFTER:
@@ -112,6 +126,11 @@ class Ledger:
         self._due.clear()
         return rows
 
+    def forgotten(self) -> list[tuple[str, str]]:
+        """(gateway, run) of all that were forgotten since the last call, to be forgotten on disk too."""
+        forgotten, self._forgotten = self._forgotten, []
+        return forgotten
+
     def runs(self, gateway: str) -> Mapping[str, Spans]:
         """By run, the batches of a gateway that are done with."""
         return {name: run.done for name, run in self._gateways.get(gateway, {}).items()}
@@ -126,8 +145,11 @@ class Ledger:
         run = runs.get(name)
         if run is None:
             if len(runs) >= MAX_RUNS:
-                oldest = min(runs, key=lambda other: runs[other].seen_s)
+                oldest = min(runs, key=lambda other: runs[other].turn)
                 LOG.warning("ledger forgot gateway=%s run=%s", gateway, oldest)
                 del runs[oldest]
+                self._forgotten.append((gateway, oldest))
             run = runs[name] = _Run()
+        self._turn += 1
+        run.turn = self._turn
         return run

@@ -64,6 +64,9 @@ def _asked(meters: Sequence[str], quantities: Sequence[str]) -> pa.Table:
 
 def write_books(connection: duckdb.DuckDBPyConnection, commit: Commit, share: tuple[int, int]) -> None:
     """All of `commit` but its readings. `share` is what each gateway may have in quarantine: rows and bytes."""
+    if commit.forgotten.num_rows:
+        for statement in _FORGET_RUNS:
+            run(connection, statement, commit.forgotten)
     if commit.ledger.num_rows:
         run(connection, "INSERT INTO ledger SELECT gateway, run, n, hash FROM given", commit.ledger)
     if commit.spans.num_rows:
@@ -83,6 +86,10 @@ def run(connection: duckdb.DuckDBPyConnection, statement: str, given: pa.Table, 
 
 
 _FORGET_SPANS = "DELETE FROM spans t USING given WHERE t.gateway = given.gateway AND t.run = given.run"
+_FORGET_RUNS = (
+    _FORGET_SPANS,
+    "DELETE FROM ledger t USING given WHERE t.gateway = given.gateway AND t.run = given.run",
+)
 _KEEP_SPANS = 'INSERT INTO spans SELECT gateway, run, "first", "last" FROM given'
 _FORGET_COVERED = """
     DELETE FROM ledger t USING given
@@ -137,8 +144,8 @@ def _release(connection: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> None:
 
 
 def ledger(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """LEDGER, whole."""
-    return connection.sql("SELECT gateway, run, n, hash FROM ledger").to_arrow_table().cast(LEDGER)
+    """LEDGER, whole, oldest rows first."""
+    return connection.sql("SELECT gateway, run, n, hash FROM ledger ORDER BY rowid").to_arrow_table().cast(LEDGER)
 
 
 def spans(connection: duckdb.DuckDBPyConnection) -> pa.Table:

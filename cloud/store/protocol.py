@@ -53,6 +53,9 @@ QUARANTINE = pa.schema(
 # Batches first..last of a run, both included, that are known to be delivered and whose hashes were dropped.
 SPANS = pa.schema([("gateway", pa.string()), ("run", pa.string()), ("first", pa.int64()), ("last", pa.int64())])
 
+# Runs of which nothing need be known any longer.
+RUNS = pa.schema([("gateway", pa.string()), ("run", pa.string())])
+
 # What `Store.quarantined` answers. `id` is never used again, and is what `Commit.released` names.
 QUARANTINED = pa.schema([("id", pa.int64()), *QUARANTINE])
 
@@ -66,7 +69,8 @@ class Commit:
 
     `origins` tells whose the readings are, should the database refuse some for ever. `spans` replaces all spans
     of the runs that it names, and drops the ledger's rows within them: this is how the ledger is kept short.
-    `released` takes rows out of quarantine, by id, once they are among `readings`.
+    `forgotten` drops runs from both, before anything is added. `released` takes rows out of quarantine, by id, once
+    they are among `readings`.
     """
 
     readings: pa.Table = field(default_factory=APPEND.empty_table)
@@ -74,6 +78,7 @@ class Commit:
     ledger: pa.Table = field(default_factory=LEDGER.empty_table)
     quarantine: pa.Table = field(default_factory=QUARANTINE.empty_table)
     spans: pa.Table = field(default_factory=SPANS.empty_table)
+    forgotten: pa.Table = field(default_factory=RUNS.empty_table)
     released: Sequence[int] = ()
 
 
@@ -119,7 +124,7 @@ class Store(Rows, Protocol):
         ...
 
     def ledger(self) -> pa.Table:
-        """LEDGER: every delivered batch that lies in no span."""
+        """LEDGER: every delivered batch that lies in no span, in the order in which they were committed."""
         ...
 
     def spans(self) -> pa.Table:

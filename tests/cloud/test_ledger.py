@@ -85,3 +85,18 @@ def test_a_gateway_gone_wrong_costs_bounded_memory_and_loses_nothing() -> None:
     for k in range(2 * MAX_RUNS):
         ledger.judge("g1", BatchId(f"x{k}", 1), 7, float(k))
     assert len(ledger.runs("g1")) <= MAX_RUNS
+
+
+def test_after_a_restart_the_run_that_is_alive_is_forgotten_last() -> None:
+    alive = ("g1", "alive")
+    # it began first, was folded, and wrote last
+    spans = [(*alive, 1, 100), *(("g1", f"old{k}", 1, 4) for k in range(MAX_RUNS))]
+    batches = [(*alive, 101, 7), *(("g1", f"old{k}", 5, 7) for k in range(MAX_RUNS)), (*alive, 102, 7)]
+    ledger = Ledger()
+    ledger.restore(spans, batches)
+    assert ledger.forgotten() == [("g1", "old0")]
+    for k in range(MAX_RUNS - 1):
+        judge(ledger, 1, run=f"new{k}")
+    assert [judge(ledger, n, run="alive") for n in (50, 101, 102, 103)] == [DUPLICATE, DUPLICATE, DUPLICATE, NEW]
+    assert len(ledger.forgotten()) == MAX_RUNS - 1
+    assert ledger.forgotten() == []

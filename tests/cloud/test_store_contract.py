@@ -14,7 +14,7 @@ from cloud.store.duck import DuckStore
 from cloud.store.flight import AreaServer, FlightStore
 from cloud.store.influx import InfluxStore
 from cloud.store.influx_http import InfluxSettings
-from cloud.store.protocol import APPEND, LEDGER, QUARANTINE, ROWS, SPANS, Commit, Store
+from cloud.store.protocol import APPEND, LEDGER, QUARANTINE, ROWS, RUNS, SPANS, Commit, Store
 from contract.problems import Problem
 from contract.quality import Quality
 from simulators import servers
@@ -234,6 +234,14 @@ def test_the_ledger_is_kept_and_shortened(store: Store) -> None:
     assert _tuples(store.spans()) == [("g1", "r", 1, 2), ("g1", "r", 4, 4), ("g2", "r", 1, 1)]
     assert store.ledger().schema == LEDGER
     assert store.spans().schema == SPANS
+
+
+def test_a_forgotten_run_is_gone_and_may_begin_anew(store: Store) -> None:
+    store.commit(Commit(ledger=_ledger(("g1", "r", 3, 1), ("g1", "s", 1, 2)), spans=_spans(("g1", "r", 1, 2))))
+    forgotten = pa.table([["g1"], ["r"]], schema=RUNS)
+    store.commit(Commit(ledger=_ledger(("g1", "r", 9, 3)), forgotten=forgotten))
+    assert _tuples(store.ledger()) == [("g1", "r", 9, 3), ("g1", "s", 1, 2)]
+    assert store.spans().num_rows == 0
 
 
 def _refused(gateway: str, *records: str, reason: str = "nan") -> Commit:
