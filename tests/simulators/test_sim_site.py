@@ -81,6 +81,15 @@ def test_the_cloud_can_read_its_two_files(tmp_path: Path) -> None:
     ]
 
 
+def test_who_reads_while_the_files_are_written_anew_sees_the_earlier_ones_whole(tmp_path: Path) -> None:
+    paths = write_cloud_files(["office"], tmp_path)
+    before = [path.read_text("utf-8") for path in paths]
+    with paths[0].open(encoding="utf-8") as known, paths[1].open(encoding="utf-8") as about:
+        write_cloud_files(DEMO, tmp_path)
+        assert [known.read(), about.read()] == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["known.csv", "sites.csv"]
+
+
 def test_two_sites_with_one_meter_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="meter 'office-e-main-01' is named twice"):
         write_cloud_files(["office", "office"], tmp_path)
