@@ -19,7 +19,7 @@ from contract.senml import FUTURE_TOLERANCE_S, MAX_BATCH_BYTES, encode_batch
 from contract.topics import BatchId
 from edge.alarms import Alarms
 from edge.config import OutboxConfig
-from edge.outbox_bounds import Desk, Room, forget, make_room, read_lost, unpack, write_lost
+from edge.outbox_bounds import Desk, Room, make_room, read_lost, unpack, write_lost
 from edge.outbox_file import DONE, WAITING, WHOLE, OutboxFile, cannot_open, is_corrupt, is_full
 from edge.outbox_receipts import note_refused, note_stored, reopen
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 RUN_CHARACTERS = string.ascii_lowercase + string.digits
 RUNS_REPORTED = 64
 NO_LINE = 0
-FORGOTTEN_ON_LOW_DISK = 64
+LOW_DISK_TURNS = 64  # for one tick; in the second half of them nothing is thinned any more, but dropped
 
 THINNED = "outbox-thinned"
 DROPPED = "outbox-dropped"
@@ -122,7 +122,7 @@ class Outbox:
             return []
         parts = _encode(readings, sent_s, clock)
         ids = None
-        if self._has_room():
+        if self._has_room(sent_s):
             ids = self._in_transaction(lambda db: self._insert(db, line, tick_s, parts), None)
         if ids is None:
             self._lost(len(readings), f"line={line} reason=not-written")
@@ -130,7 +130,7 @@ class Outbox:
         self._last_s[line] = tick_s
         if self._syncs_takes:
             self._guarded(self.sync, None)
-        self._make_room(sent_s)
+        self._make_room(sent_s, lambda: self._file.used_bytes() <= self._room.max_bytes)
         return ids
 
     def take_nothing(self, now_s: int) -> list[int]:
@@ -161,32 +161,36 @@ class Outbox:
         self._next_n += 1
         return self._run_id, self._next_n - 1
 
-    def _has_room(self) -> bool:
-        """On a disk that others have filled, what has its receipt makes room for a tick; nothing else does."""
-        if self._guarded(self._file.is_roomy, False):
-            return True
-        self._in_transaction(lambda db: forget(db, FORGOTTEN_ON_LOW_DISK), None)
-        roomy = self._guarded(self._file.is_roomy, False)
-        if not roomy:
+    def _has_room(self, now_s: float) -> bool:
+        """On a disk that others have filled, what is older makes room for a tick, thinned out first, then dropped."""
+        lost = self._room.thinned, self._room.dropped
+        for turn in range(LOW_DISK_TURNS):
+            roomy = self._guarded(self._file.is_roomy, None)
+            if roomy is not False or not self._make_room(now_s, self._file.is_roomy, turn < LOW_DISK_TURNS // 2):
+                break
+        if roomy is False or lost != (self._room.thinned, self._room.dropped):
             self.failed(OSError("the disk is full"))
-        return roomy
+        return bool(roomy)
 
-    def _make_room(self, now_s: float) -> None:
+    def _make_room(self, now_s: float, is_enough: Callable[[], bool], mildly: bool = True) -> bool:
         thinned, dropped = self._room.thinned, self._room.dropped
 
-        def make() -> None:
+        def make() -> bool:
             try:
                 with self._file.transaction() as db:
-                    make_room(Desk(db, self._in_flight, self._new_identity), self._room, self._file.used_bytes, now_s)
+                    desk = Desk(db, self._in_flight, self._new_identity)
+                    done = make_room(desk, self._room, now_s, is_enough, mildly)
                     write_lost(db, self._room)
+                    return done
             except (OSError, sqlite3.Error):
                 # nothing of it was done
                 self._room.thinned, self._room.dropped = thinned, dropped
                 self._room.kept.clear()
                 raise
 
-        self._guarded(make, None)
+        done = self._guarded(make, False)
         self._say_lost(thinned, dropped)
+        return done
 
     def _say_lost(self, thinned: int, dropped: int) -> None:
         """Sound the alarms for what is more than this."""

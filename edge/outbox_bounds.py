@@ -55,20 +55,23 @@ class Content(NamedTuple):
     clock: str
 
 
-def make_room(desk: Desk, room: Room, used_bytes: Callable[[], int], now_s: float) -> None:
-    """Forget what was kept long enough; then a bounded number of steps towards `room.max_bytes`."""
+def make_room(desk: Desk, room: Room, now_s: float, is_enough: Callable[[], bool], mildly: bool = True) -> bool:
+    """Forget what was kept long enough; then a bounded number of steps until there is enough; whether any was done.
+
+    Not mildly, the oldest is dropped as it is.
+    """
     forget(desk.db, FORGOTTEN_AT_ONCE, before_s=now_s - room.keep_s)
-    for _ in range(STEPS):
-        if used_bytes() <= room.max_bytes:
-            return
+    for step in range(STEPS):
+        if is_enough():
+            return step > 0
         done = (
             forget(desk.db, FORGOTTEN_AT_ONCE)
-            or _drop_instants(desk, room)
-            or _drop_off_grid(desk, room)
+            or (mildly and (_drop_instants(desk, room) or _drop_off_grid(desk, room)))
             or _drop_oldest(desk, room)
         )
         if not done:
-            return
+            return step > 0
+    return True
 
 
 def forget(db: sqlite3.Connection, batches: int, before_s: float | None = None) -> bool:

@@ -166,7 +166,10 @@ class OutboxFile:
 
     def is_roomy(self) -> bool:
         """Whether there is room for more: on the disk, or in the file where something was deleted."""
-        return self._disk_bytes() > LOW_DISK_BYTES or self._bytes("freelist_count") > HEADROOM_BYTES
+        if self._disk_bytes() > LOW_DISK_BYTES:
+            return True
+        # of a small file not all need go for a headroom that it never uses
+        return self._bytes("freelist_count") > min(HEADROOM_BYTES, self._bytes("page_count") // 4)
 
     def _disk_bytes(self) -> int:
         disk = os.statvfs(self.path.parent)

@@ -239,3 +239,44 @@ def test_a_full_disk_costs_nothing_that_was_taken(make_outbox: Make, tmp_path: P
     outbox = make_outbox()
     waiting = {str(message.batch) for batch in outbox.waiting(10_000) if (message := outbox.message(batch))}
     assert set(said["taken"]) <= waiting
+
+
+# takes ticks on a disk of its own, until that is full of what waits
+LOW_DISK = f"""
+import json, sys
+from contract.reading import Reading
+from edge.alarms import Alarms
+from edge.config import OutboxConfig
+from edge.outbox import Outbox
+alarms = Alarms()
+outbox = Outbox(OutboxConfig(path=sys.argv[1]), alarms)
+outbox.sync()
+lost = []
+for tick_s in range({T}, {T} + 60 * 600, 60):
+    readings = [Reading(f"e{{i}}", quantity, tick_s, tick_s / (i + 3)) for i in range(90)
+        for quantity in ("electricity_import_kwh", "electricity_power_kw", "electricity_power_l1_kw")]
+    if not outbox.take("a", tick_s, readings, tick_s, "ntp"):
+        lost.append(tick_s)
+sizes = [len(outbox.message(batch).payload) for batch in outbox.waiting(10_000)]
+print(json.dumps({{"lost": lost, "thinned": outbox.readings_thinned, "dropped": outbox.readings_dropped,
+    "alarms": alarms.codes(), "oldest": sizes[0], "newest": sizes[-1]}}))
+"""
+OWN_DISK = ("unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=18m tmpfs "$1" && shift && exec "$@"', "sh")
+
+
+def test_on_a_low_disk_the_oldest_instants_go_and_the_newest_tick_is_taken(tmp_path: Path) -> None:
+    own_disk = [*OWN_DISK, str(tmp_path)]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*own_disk, "true"], check=False, stderr=subprocess.DEVNULL).returncode
+    ):
+        pytest.skip("unshare may not mount a file system of its own here")
+    command = [*own_disk, sys.executable, "-c", LOW_DISK, str(tmp_path / "outbox.db")]
+    answer = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    said = json.loads(answer.stdout)
+    assert (said["lost"], said["dropped"]) == ([], 0)
+    assert said["thinned"] > 0
+    assert said["oldest"] < said["newest"] / 2
+    assert said["alarms"] == ["outbox-failing", "outbox-thinned"]
