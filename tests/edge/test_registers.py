@@ -69,7 +69,7 @@ def test_words_of_a_value_give_the_value_back(raw: tuple[WordType, float], word:
         assert struct.pack(">f", found) == struct.pack(">f", number)
         assert len(repr(found)) <= len(repr(number))
     else:
-        assert found == number
+        assert found == float(number)  # a reading is a double: past 2**53 it is the nearest one
 
 
 @given(st.integers(-(2**31), 2**31 - 1), st.integers(0, 6), st.integers(-6, 6))
