@@ -61,7 +61,8 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--allow-plain",
         action="store_true",
         help=say(
-            "보호된 망 안에서 암호화하지 않은 mqtt:// 허용", "allow mqtt:// on a network that is protected itself"
+            "보호된 망 안에서 암호화하지 않은 mqtt://와 http:// 허용",
+            "allow mqtt:// and http:// on a network that is protected itself",
         ),
         **absent,
     )

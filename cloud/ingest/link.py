@@ -76,7 +76,7 @@ def parse_broker(url: str, *, allow_plain: bool = False) -> Broker:
             f"broker '{url}': expected mqtts://HOST[:PORT], or mqtt://127.0.0.1[:PORT]",
         )
     tls = parts.scheme == "mqtts"
-    if not (tls or allow_plain or _is_loopback(parts.hostname)):
+    if not (tls or allow_plain or is_loopback(parts.hostname)):
         raise Problem(
             f"브로커 '{url}': 이 컴퓨터 밖으로는 mqtts://만 쓸 수 있습니다 (망이 이미 보호된다면 --allow-plain)",
             f"broker '{url}': only mqtts:// leaves this machine (--allow-plain where the network itself is protected)",
@@ -84,7 +84,8 @@ def parse_broker(url: str, *, allow_plain: bool = False) -> Broker:
     return Broker(parts.hostname, port or (8883 if tls else 1883), tls)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine, by an address or name that nobody can turn elsewhere."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -5,8 +5,9 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from cloud.ingest.link import LinkSettings, parse_broker
+from cloud.ingest.link import LinkSettings, is_loopback, parse_broker
 from cloud.ingest.worker import Pace
 from cloud.store.influx_http import InfluxSettings
 from contract.problems import Problem
@@ -83,6 +84,7 @@ def influx_settings(settings: AreaSettings) -> InfluxSettings:
             "--store influx: --influx-url이 필요합니다 (예: http://127.0.0.1:8086)",
             "--store influx: expected --influx-url (such as http://127.0.0.1:8086)",
         )
+    _check_influx_url(settings.influx_url, allow_plain=settings.allow_plain)
     return InfluxSettings(
         url=settings.influx_url,
         database=settings.influx_db,
@@ -90,6 +92,31 @@ def influx_settings(settings: AreaSettings) -> InfluxSettings:
         password=read_secret(settings.influx_password_file) if settings.influx_password_file else "",
         ca_file=settings.influx_ca_file,
     )
+
+
+def _check_influx_url(url: str, *, allow_plain: bool) -> None:
+    """Refuse an address that holds a secret, and one to which a secret would travel in the clear."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Problem(
+            f"--influx-url '{url.rpartition('@')[2]}': http:// 또는 https:// 주소여야 합니다",
+            f"--influx-url '{url.rpartition('@')[2]}': expected http:// or https://",
+        )
+    if "@" in parts.netloc:
+        raise Problem(
+            f"--influx-url {parts.hostname}: 주소에 사용자나 암호를 넣지 마십시오"
+            " (--influx-username과 --influx-password-file을 쓰십시오)",
+            f"--influx-url {parts.hostname}: expected no user or password in it"
+            " (use --influx-username and --influx-password-file)",
+        )
+    if not (parts.scheme == "https" or allow_plain or is_loopback(parts.hostname)):
+        raise Problem(
+            f"--influx-url '{url}': 이 컴퓨터 밖으로는 https://만 쓸 수 있습니다 (망이 이미 보호된다면 --allow-plain)",
+            f"--influx-url '{url}': only https:// leaves this machine (--allow-plain where the network is protected)",
+        )
 
 
 def read_secret(path: Path) -> str:
