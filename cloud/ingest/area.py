@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import signal
 import threading
 import time
@@ -17,7 +18,7 @@ from cloud.ingest.intake import Books
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.link import Link
 from cloud.ingest.live import Live
-from cloud.ingest.metrics import Metrics, serve
+from cloud.ingest.metrics import Metrics, bind, start
 from cloud.ingest.replay import replay
 from cloud.ingest.settings import AreaSettings, influx_settings, link_settings
 from cloud.ingest.worker import Worker
@@ -44,15 +45,21 @@ class Area:
         how_to_link = link_settings(settings)
         self.metrics, self.live, self.gateways = Metrics(), Live(time.time()), Gateways()
         self.known = KnownFile(settings.known, store, self.live, self.metrics)
+        # what may be refused comes before the threads
+        self._http = bind(self.metrics, self.health, settings.metrics_port)
+        self.metrics_port = self._http.server_port
+        try:
+            self._door = AreaServer(settings.socket, store, self._tables(store))
+        except Problem:
+            self._http.server_close()
+            raise
         self.link = Link(how_to_link, settings.filters)
         ledger = restored(store)
         books = Books(ledger, self.gateways, Gaps(ledger, self.gateways, settings.gap_timeout_s), self.metrics)
         self.committer = Committer(store, self.live, self.metrics, self.link.wake)
         self.worker = Worker(settings.name, self.link, self.committer, books, lambda: self.known.known, settings.pace)
         self.housekeeping = Housekeeping(self.known, self.live, store)
-        self._http = serve(self.metrics, self.health, settings.metrics_port)
-        self.metrics_port = self._http.server_port
-        self._door = AreaServer(settings.socket, store, self._tables(store))
+        start(self._http)
 
     def run(self) -> None:
         """Until `stop`. Raises what the store raised when it was no passing state."""
@@ -96,6 +103,16 @@ class Area:
 
 def run(settings: AreaSettings) -> None:
     """Be the area's process until SIGTERM or SIGINT. Raises Problem for what it cannot be started with."""
+    # all that this process writes is for its owner alone
+    before = os.umask(0o077)
+    try:
+        _run(settings)
+    finally:
+        os.umask(before)
+    LOG.info("area ended name=%s", settings.name)
+
+
+def _run(settings: AreaSettings) -> None:
     store = open_store(settings)
     try:
         area = Area(settings, store)
@@ -108,14 +125,13 @@ def run(settings: AreaSettings) -> None:
     finally:
         gc.unfreeze()
         store.close()
-    LOG.info("area ended name=%s", settings.name)
 
 
 def open_store(settings: AreaSettings) -> Store:
     """The store that the settings name. Raises Problem."""
     influx = influx_settings(settings) if settings.store == "influx" else None
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Problem(
             f"데이터 폴더 {settings.data}: 만들 수 없습니다: {error.strerror}",

@@ -7,6 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from contract.problems import Problem
+
 COMMIT_BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 LAG_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600, 86_400)
 
@@ -49,8 +51,11 @@ class Metrics:
 Health = Callable[[], list[str]]
 
 
-def serve(metrics: Metrics, health: Health, port: int) -> ThreadingHTTPServer:
-    """Answer /metrics and /healthz on 127.0.0.1 in a thread of its own; port 0 picks a free one."""
+def bind(metrics: Metrics, health: Health, port: int) -> ThreadingHTTPServer:
+    """What answers /metrics and /healthz on 127.0.0.1 once `start` is called; port 0 picks a free one.
+
+    Raises Problem.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -73,6 +78,14 @@ def serve(metrics: Metrics, health: Health, port: int) -> ThreadingHTTPServer:
         def log_message(self, *_: object) -> None:
             """A scrape is no news."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    try:
+        return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except (OSError, OverflowError) as error:
+        raise Problem(
+            f"metrics 포트 {port}: 쓸 수 없습니다: {error}", f"metrics port {port}: cannot be used: {error}"
+        ) from error
+
+
+def start(server: ThreadingHTTPServer) -> None:
+    """Answer in a thread of its own, until `shutdown`."""
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    return server

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud.ingest.area import open_store
 from cloud.ingest.link import Link
 from cloud.ingest.settings import AreaSettings, influx_settings, link_settings, read_secret
 from commands.__main__ import main
@@ -63,6 +64,9 @@ def test_quarantine_is_listed_and_replayed(
         (["--known", "absent.csv"], "absent.csv: cannot be read"),
         (["--store", "influx"], "expected --influx-url"),
         (["--store", "influx", "--influx-url", "127.0.0.1"], "expected http:// or https://"),
+        (["--store", "influx", "--influx-url", "http://me:hush@h"], "--influx-url h: expected no user or password"),
+        (["--store", "influx", "--influx-url", "http://influx.example"], "only https:// leaves this machine"),
+        (["--metrics-port", "70000"], "metrics port 70000: cannot be used"),
         (["--store", "postgres"], "invalid choice"),
         (["--flush-ms", "0"], "--flush-ms 0: expected 1 or more"),
         (["--flush-ms", "soon"], "invalid int value"),
@@ -101,6 +105,21 @@ def test_one_file_has_one_owner(tmp_path: Path) -> None:
             again = subprocess.run(area.command + arguments, capture_output=True, text=True, check=False)
             assert again.returncode == 1
             assert f"in use by process {area.pid}" in again.stderr
+
+
+def test_another_machine_may_be_asked_in_the_clear_where_the_network_is_protected(tmp_path: Path) -> None:
+    chosen = AreaSettings("main", tmp_path, (), tmp_path, influx_url="http://influx.example", allow_plain=True)
+    assert influx_settings(chosen).url == "http://influx.example"
+
+
+def test_what_an_area_writes_is_for_its_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    open_store(AreaSettings("main", folder, (), tmp_path / "known.csv")).close()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    with start_broker(tmp_path / "broker") as broker, Process(settings(tmp_path, broker)):
+        modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.glob("main.*")}
+        assert modes.keys() >= {"main.duckdb", "main.sock"}
+        assert not any(modes.values())
 
 
 def test_a_secret_is_for_its_owner_alone(tmp_path: Path) -> None:
