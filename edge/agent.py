@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from contract.messages import Birth, BirthMeter, Receipt, State
+from contract.problems import Problem
 from contract.quality import Quality
 from contract.reading import Reading
 from edge.alarms import Alarms
@@ -18,7 +19,7 @@ from edge.config import LineConfig, Site
 from edge.flow import Flow
 from edge.line import Line
 from edge.models import load_model, quantities
-from edge.outbox import Outbox
+from edge.outbox import DROPPED, FAILING, SET_ASIDE, Outbox
 from edge.uplink import Uplink, jitter
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,11 @@ class Agent:
         return 0
 
     async def drain(self, stop: asyncio.Event) -> int:
-        """Read no line; send what waits, and return when all has its receipt: 0, or 1 where `stop` came before."""
+        """Read no line; send what waits, and return when all has its receipt: 0, or 1 where `stop` came before.
+
+        Raises Problem where the outbox cannot say so: it was damaged, or the disk failed.
+        """
+        dropped = self.outbox.readings_dropped
         task = asyncio.create_task(supervise("uplink", self.uplink.run, self.alarms))
         while self.outbox.waiting(1) and not stop.is_set():
             with contextlib.suppress(TimeoutError):
@@ -84,6 +89,11 @@ class Agent:
         await asyncio.gather(task, return_exceptions=True)
         left = len(self.outbox.waiting(1))
         self.outbox.close()
+        troubles = {SET_ASIDE, FAILING} & set(self.alarms.codes())
+        if self.outbox.readings_dropped > dropped:
+            troubles.add(DROPPED)
+        if troubles:
+            raise _not_drained(self.site.outbox.path, ", ".join(sorted(troubles)))
         return left
 
     def _work_of(self, line: Line) -> tuple[str, Callable[[], Awaitable[None]]]:
@@ -219,6 +229,15 @@ def _meters(line: LineConfig) -> Sequence[BirthMeter]:
     ]
 
 
+def _not_drained(path: str, troubles: str) -> Problem:
+    return Problem(
+        f"{path}: 전송 대기함에 이상이 있어 모두 보냈다고 볼 수 없습니다 ({troubles}). "
+        "디스크와 로그, 따로 옮겨 둔 파일(.corrupt-*)을 확인하십시오",
+        f"{path}: the outbox is in trouble, not all of it may have been sent ({troubles}): "
+        "check the disk, the log and the files set aside (.corrupt-*)",
+    )
+
+
 def _version() -> str:
     try:
         return f"bitgoeul {importlib.metadata.version('bitgoeul')}"
@@ -232,7 +251,10 @@ def run(site: Site) -> int:
 
 
 def drain(site: Site) -> int:
-    """Send what the outbox still holds, reading nothing: 0 once all has its receipt, 1 at a signal before that."""
+    """Send what the outbox still holds, reading nothing: 0 once all has its receipt, 1 at a signal before that.
+
+    Raises Problem where the outbox was damaged, or the disk fails.
+    """
     return asyncio.run(_until_signal(site, Agent.drain))
 
 

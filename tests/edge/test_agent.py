@@ -350,6 +350,26 @@ async def test_the_process_ends_on_sigterm_and_what_waits_can_be_drained(
         assert db.execute("SELECT count(*) FROM batch WHERE state < 3").fetchone() == (0,)
 
 
+@pytest.mark.parametrize("damage", ["file", "batch"])
+def test_a_drain_of_a_damaged_outbox_is_no_success(
+    site: Site, cloud: Receiver, tmp_path: Path, readings_at: Callable[..., list[Reading]], damage: str
+) -> None:
+    with contextlib.closing(Outbox(site.outbox, Alarms())) as outbox:
+        outbox.take("a", 1_800_000_000, readings_at(1_800_000_000), 0, "")
+    if damage == "file":
+        with Path(site.outbox.path).open("r+b") as file:
+            file.write(bytes(16))
+    else:
+        with contextlib.closing(sqlite3.connect(site.outbox.path, isolation_level=None)) as db:
+            db.execute("UPDATE body SET payload = zeroblob(9)")
+    with start(site, tmp_path, "drain") as process:
+        _, log = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert log.splitlines()[-1].startswith(f"bitgoeul: {site.outbox.path}: "), log
+    assert "outbox-set-aside" in log.splitlines()[-1] if damage == "file" else "outbox-dropped" in log.splitlines()[-1]
+    assert not cloud.arrivals
+
+
 def test_a_gateway_imports_nothing_heavy() -> None:
     code = "import sys, edge.agent; print(sorted({name.split('.')[0] for name in sys.modules}))"
     answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
