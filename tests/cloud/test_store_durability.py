@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -141,6 +141,50 @@ def _check_whole_after(influx: servers.Server, store: InfluxStore, n: int) -> No
     assert _check_whole(store, n) == n
     store.commit(late)
     assert _check_whole(store, n) == n
+
+
+WAL_WRITTEN = re.compile(r"(?:write|pwrite64)\(\d+<[^>]*/wal/energy/[^>]*\.wal>")
+WAL_SYNCED = re.compile(r"^(\d+) +(?:fsync|fdatasync)\(\d+<[^>]*/wal/energy/[^>]*\.wal>(\)\s+= 0| <unfinished)")
+SYNC_RESUMED = re.compile(r"^(\d+) +<\.\.\. (?:fsync|fdatasync) resumed>.*= 0")
+ANSWERED = re.compile(r'write\(\d+<[^>]*>, "HTTP/1\.1 204')
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace: not installed (apt-get install strace)")
+def test_influxdb_syncs_its_log_before_it_answers(tmp_path: Path) -> None:
+    try:
+        server = servers.influxdb(tmp_path / "influx")
+    except Problem as missing:
+        pytest.skip(missing.text.en)
+    trace = tmp_path / "trace"
+    # -D: influxd, not strace, is our child, and gets our signals
+    strace = ["strace", "-D", "-f", "-y", "-s", "40", "-e", "trace=write,pwrite64,fsync,fdatasync", "-e", "signal=none"]
+    server._command[:0] = [*strace, "-o", str(trace)]
+    with server:
+        servers.create_database(server, "energy")
+        store = InfluxStore(InfluxSettings(f"http://{server.host}:{server.port}", "energy"), DuckStore(tmp_path / "a"))
+        for n in range(5):
+            store.commit(numbered_commit(store, n))
+        store.close()
+    events = list(_influx_events(trace.read_text("utf-8", "replace").splitlines()))
+    begun = events.index("written")  # the end of the process brings another sync
+    assert events[begun : begun + 15] == ["written", "synced", "answered"] * 5
+
+
+def _influx_events(trace: Iterable[str]) -> Iterator[str]:
+    """What strace saw of the log and of answers to writes (and pings), in order."""
+    syncing = set()
+    for line in trace:
+        if WAL_WRITTEN.search(line):
+            yield "written"
+        elif ANSWERED.search(line):
+            yield "answered"
+        elif (begun := WAL_SYNCED.match(line)) and "unfinished" in begun[2]:
+            syncing.add(begun[1])
+        elif begun:
+            yield "synced"
+        elif (resumed := SYNC_RESUMED.match(line)) and resumed[1] in syncing:
+            syncing.discard(resumed[1])
+            yield "synced"
 
 
 CALL = re.compile(r"^(?P<pid>\d+) +(?P<call>\w+)\((?P<arguments>.*?)(?P<unfinished> <unfinished \.\.\.>)?(\) += .*)?$")
