@@ -33,7 +33,7 @@ def _list(socket: Path) -> int:
     rows = _fetch(socket, "quarantine").to_pylist()
     for row in rows:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["arrived_s"]))
-        print(when, row["gateway"], row["batch"] or "-", row["reason"], row["record"][:SHOWN])
+        print(when, row["gateway"], row["batch"] or "-", row["reason"], _printable(row["record"][:SHOWN]))
     for reason in Counter(row["reason"] for row in rows):
         print(f"{reason}: {REFUSALS[reason].of(language())}")
     for row in _fetch(socket, "quarantine-counts").to_pylist():
@@ -45,6 +45,11 @@ def _list(socket: Path) -> int:
             )
         )
     return 0
+
+
+def _printable(text: str) -> str:
+    """The text without what a terminal would obey: whoever sent it is not to be trusted."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _replay(socket: Path) -> int:

@@ -186,6 +186,11 @@ def _look_closer(
         refusals.append(Refusal(number, UNKNOWN_GATEWAY, whole, max(1, len(records))))
         return []
     taken = []
+    if len(records) == 1 and isinstance(records[0], Refused):
+        # as it came: what it says can still be mended and replayed
+        whole = message.payload.decode("utf-8", "replace")
+        refusals.append(Refusal(number, records[0].reason, whole))
+        return []
     for record in records:
         if isinstance(record, Refused):
             refusals.append(Refusal(number, record.reason, record.record))

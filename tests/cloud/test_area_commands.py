@@ -43,11 +43,15 @@ def test_quarantine_is_listed_and_replayed(
         with Process(chosen) as area:
             g9.send(1, batch("g9", NOW_S))
             eventually(g9.refused)
+            g9.send(2, b"\x1b[2J\xe2\x80\xae no JSON")
+            eventually(lambda: len(g9.refused()) == 2)
             assert main(["cloud", "quarantine", "list", "main", "--data", str(tmp_path)]) == 0
             said = capsys.readouterr().out
             assert "g9 r-1 unknown-gateway [{" in said
             assert "unknown-gateway: the gateway is not registered" in said
-            assert "g9: 1 in quarantine, 0 dropped beyond its share" in said
+            assert "\x1b" not in said
+            assert "g9 r-2 unknown-gateway \\x1b[2J\\u202e no JSON" in said
+            assert "g9: 2 in quarantine, 0 dropped beyond its share" in said
             chosen.known.write_text(KNOWN.replace("g2", "g9"), "utf-8")
             eventually(lambda: "known read again" in area.said())
             assert main(["cloud", "quarantine", "replay", "main", "--data", str(tmp_path)]) == 0

@@ -229,3 +229,11 @@ def test_any_bytes_give_an_answer_and_take_nothing_from_a_neighbour(payloads: li
     assert together.readings["value"].to_pylist()[-1] == GOOD.value
     values = together.readings["value"].drop_null().to_pylist()
     assert all(math.isfinite(value) for value in values)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"no JSON " * 1000, b'{"no":"array"}' + b" " * 900, senml({"bn": "g1-", "bt": 5, "n": "x" * 900})]
+)
+def test_what_is_refused_whole_is_kept_whole(payload: bytes) -> None:
+    (refusal,) = run(payload).refusals
+    assert refusal.record.encode() == payload
