@@ -25,6 +25,7 @@ ABSOLUTE_FROM_S = 2**28  # RFC 8428 section 4.5.3: a smaller time is relative to
 LATEST_S = 2**36  # beyond any clock; keeps arithmetic on times within 64 bits
 FUTURE_TOLERANCE_S = 600  # a reading further ahead of the cloud's clock is refused
 AT_LIMIT_S = 86_400
+LONGEST_BASE = 200  # characters; no name of ours is longer
 
 
 class Record(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, gc=False):
@@ -131,20 +132,26 @@ _OTHER_VALUES = ("vb", "vd", "s", "bs")
 def _resolve_record(record: object, base: dict[str, object]) -> Resolved | Refused:
     if not isinstance(record, dict) or any(str(key).endswith("_") for key in record):
         return Refused(NOT_SENML, _shown(record))
-    base.update({key: record[key] for key in _BASES if key in record})
+    base.update({key: record[key] if _is_base(record[key]) else None for key in _BASES if key in record})
+    whole = base | record  # with its base fields beside it a refused record can be tried again by itself
     name, base_time, base_value = base.get("bn", ""), base.get("bt", 0), base.get("bv", 0)
     own, t = record.get("n", ""), record.get("t", 0)
     if not (isinstance(name, str) and isinstance(own, str) and all(map(_is_number, (base_time, base_value, t)))):
-        return Refused(WRONG_TYPE, _shown(record))
+        return Refused(WRONG_TYPE, _shown(whole))
     if not _right_unit(name + own, record.get("u", base.get("bu"))):
-        return Refused(WRONG_TYPE, _shown(record))
+        return Refused(WRONG_TYPE, _shown(whole))
     moment = _moment(base_time, t, record.get("at", 0))
     if isinstance(moment, str):
-        return Refused(moment, _shown(record))
+        return Refused(moment, _shown(whole))
     value = _value(record, base_value)
     if isinstance(value, str):
-        return Refused(value, _shown(record))
+        return Refused(value, _shown(whole))
     return Resolved(name + own, moment[0], *value, moment[1])
+
+
+def _is_base(value: object) -> bool:
+    """A base field stands beside every refused record after it: a long one must not be multiplied."""
+    return _is_number(value) or (isinstance(value, str) and len(value) <= LONGEST_BASE)
 
 
 def _right_unit(name: str, unit: object) -> bool:
@@ -193,7 +200,7 @@ def _float(value: object) -> float:
 
 
 def _shown(record: object) -> str:
-    return json.dumps(record)[:400]
+    return json.dumps(record)
 
 
 def missing_quality(reason: str | None) -> Quality | None:

@@ -106,6 +106,21 @@ def test_a_bad_record_is_refused_by_name_and_its_neighbours_live(record: dict[st
     assert found[2] == Resolved("m/after", NOW_S, 2, 0, 0)
 
 
+def test_a_refused_record_can_be_tried_again_by_itself() -> None:
+    records = [{"bn": "m/", "bt": NOW_S, "bv": 10, "n": "a", "v": 1}, {"n": "b", "v": 2, "t": 60, "q": 99}]
+    (_, refused) = resolve(json.dumps(records).encode())
+    assert isinstance(refused, Refused)
+    mended = json.loads(refused.record) | {"q": 0}
+    assert resolve(json.dumps([mended]).encode()) == [Resolved("m/b", NOW_S + 60, 12, 0, 0)]
+
+
+def test_a_long_base_is_not_multiplied_by_what_follows_it() -> None:
+    records = [{"bn": "x" * 60_000, "bt": NOW_S, "n": "m/a", "v": 1}] + [{"v": "no"}] * 5_000
+    found = resolve(json.dumps(records).encode())
+    assert all(isinstance(item, Refused) and item.reason == WRONG_TYPE for item in found)
+    assert sum(len(item.record) for item in found if isinstance(item, Refused)) < 1_000_000
+
+
 @pytest.mark.parametrize(("payload", "reason"), [(b"\xff\xfe", NOT_JSON), (b"[{", NOT_JSON), (b"{}", NOT_SENML)])
 def test_a_bad_message_is_refused_whole(payload: bytes, reason: str) -> None:
     (found,) = resolve(payload)
