@@ -1,6 +1,5 @@
 """A whole stretch of the system as processes: simulated sites, gateways and the area's process; broker apart."""
 
-import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -136,4 +135,4 @@ def area_socket(stretch: Sites) -> Path:
 def drain(stretch: Sites, name: str) -> Child:
     """A process that sends what the gateway's outbox still holds, and then ends; not yet started."""
     argv = bitgoeul("edge", "drain", stretch.gateway_file(name))
-    return Child(name, argv, stretch.folder / "logs" / f"{name}.log", dict(os.environ))
+    return Child(name, argv, stretch.folder / "logs" / f"{name}.log")
