@@ -256,6 +256,7 @@ class Link:
             LOG.error("broker refused the subscription: its access list must let us read %s", self._filters)
             client.disconnect()
             return
+        LOG.info("broker subscribed epoch=%d", self.epoch)
         self.connected, self._attempts = True, 0
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:

@@ -181,7 +181,8 @@ class Process:
             self._process = subprocess.Popen(
                 [*self.command, *self._arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
             )
-        eventually(lambda: "broker connected" in self.said() or self._process.poll() is not None)
+        # what is published before the subscription stands reaches nobody
+        eventually(lambda: "broker subscribed" in self.said() or self._process.poll() is not None)
         assert self._process.poll() is None, self.said()
 
     def said(self) -> str:
