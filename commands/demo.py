@@ -29,19 +29,21 @@ from simulators.servers import free_port
 SITES = ("hanam", "pyeongdong", "suwan", "cheomdan")
 TICK_S = 1
 STALE_AFTER_S = 10
+LAST_S = 3.0  # readings nearer to the end are not judged for freshness: the end of the gateways overtakes them
 MARK = "bitgoeul-demo"
 DEFAULT = Path(__file__).parent.parent / "data" / "demo"
 
 
 @dataclass(frozen=True)
 class City:
-    """What runs, in the order in which it was started, and how long that took."""
+    """What runs, in the order in which it was started, how long that took, and when it was done (UTC epoch)."""
 
     stretch: stretch.Sites
     gateways: list[Child]
     others: list[Child]
     listener: Listener
     ready_s: float
+    ready_at_s: float
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -139,7 +141,7 @@ def _start(folder: Path, port: int, stack: ExitStack) -> City:
     stack.callback(listener.close)
     wait_until(lambda: listener.live, say("실시간 화면", "the live page"), [*others, *gateways], 60)
     check_alive([*others, *gateways])  # a page that somebody else shows at that port is not ours
-    return City(sites, gateways, others, listener, time.monotonic() - began_s)
+    return City(sites, gateways, others, listener, time.monotonic() - began_s, time.time())
 
 
 def _broker(sites: stretch.Sites, port: int) -> Child:
@@ -182,6 +184,7 @@ def _say_ready(city: City) -> None:
 def _finish(city: City) -> dict[str, float | int]:
     """Stop what reads, let the outboxes empty, stop the rest, and compare what was taken with what is stored."""
     _progress(say("마지막 값까지 저장하고 끝냅니다", "storing the last readings, then ending"))
+    judged_to_s = time.time() - LAST_S
     alive = sum(child.alive for child in city.gateways)
     _each(city.gateways, lambda child: child.terminate())
     stop_all(city.gateways)
@@ -199,6 +202,7 @@ def _finish(city: City) -> dict[str, float | int]:
     moments: dict[int, list[float]] = {}
     for (_, _, time_s), row in rows:
         moments.setdefault(time_s, []).append(time_s + row.at_ms / 1000)
+    moments = {time_s: of_tick for time_s, of_tick in moments.items() if city.ready_at_s <= time_s <= judged_to_s}
     ages = sorted(freshness_s(city.listener.events, moments, until_s))
     return {
         "gateways": alive,
