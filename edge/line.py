@@ -171,6 +171,9 @@ class Line:
             self._last_probe_s = now_s
             found[due[one].config.name] = await self._turn(due[one], tick)
             self._revived = not due[one].health.dead
+            if all(meter.health.dead for meter in self.meters):
+                # a connection that a firewall has forgotten, or an adapter that hangs, is as silent as dead meters
+                self._driver.close()
             if busy or not self._revived:
                 return
 

@@ -67,7 +67,7 @@ class Meter:
     async def turn(self, driver: Driver, tick: Tick, *, patient: bool = False) -> list[Reading]:
         """Read all of it: one reading for each quantity, missing ones with their reason.
 
-        Silence ends the turn. `patient` waits as long as the settings allow.
+        Silence ends the turn, and so do two garbled answers in a row. `patient` waits as long as the settings allow.
         """
         self.heard.clear()
         if not self.registers and (failed := await self._discover(driver, patient=patient)):
@@ -93,7 +93,7 @@ class Meter:
         while todo:
             read = todo.popleft()
             answer = await self._ask(driver, Question(self.config.unit, *read[:3]), patient=patient)
-            if answer.quality in (Quality.NO_ANSWER, Quality.LINE_DOWN):
+            if answer.quality in (Quality.NO_ANSWER, Quality.LINE_DOWN) or self._is_noise(answer):
                 return found, answer.quality
             if answer.code in _REFUSED:
                 self._learn(read)
@@ -133,9 +133,14 @@ class Meter:
             self._note(answered(self.health, answer.response_s))
             if self.model.pause_ms:
                 driver.rest(self.model.pause_ms / 1000)
-        elif answer.quality is Quality.NO_ANSWER or self.health.dead:
+        elif answer.quality is not Quality.LINE_DOWN or self.health.dead:
+            # who is never understood costs its line as much as who is silent
             self._note(silent(self.health, answer.ended_s))
         return answer
+
+    def _is_noise(self, answer: Answer) -> bool:
+        """One answer that was hit on its way costs the meter no other register; after a second nothing better comes."""
+        return answer.quality is Quality.GARBLED and self.health.failures > 1
 
     def _note(self, health: Health) -> None:
         if health.dead != self.health.dead:

@@ -23,6 +23,7 @@ class Link:
         self._target = (host, port)
         self._mode: Mode = "open"
         self._writers: set[asyncio.StreamWriter] = set()
+        self._forgotten: set[asyncio.StreamWriter] = set()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name=f"link-{port}", daemon=True)
         self.port = 0
@@ -42,6 +43,17 @@ class Link:
         """Change the link; returns once the change is in force."""
         done = threading.Event()
         self._loop.call_soon_threadsafe(self._set, mode, done)
+        done.wait()
+
+    def forget(self) -> None:
+        """As a firewall that lost its table: what is connected now is silent for good, what comes passes."""
+        done = threading.Event()
+
+        def note() -> None:
+            self._forgotten |= self._writers
+            done.set()
+
+        self._loop.call_soon_threadsafe(note)
         done.wait()
 
     def _set(self, mode: Mode, done: threading.Event) -> None:
@@ -77,13 +89,14 @@ class Link:
             await asyncio.gather(self._forward(reader, far_writer), self._forward(far_reader, writer))
         finally:
             self._writers -= {writer, far_writer}
+            self._forgotten -= {writer, far_writer}
             writer.transport.abort()
             far_writer.transport.abort()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK_BYTES):
-                if self._mode == "open":
+                if self._mode == "open" and writer not in self._forgotten:
                     writer.write(data)
                     await writer.drain()
         if self._mode != "silent":

@@ -94,11 +94,14 @@ class _Answer:
 
 @dataclass
 class RtuBus:
-    """Runs from `with` on. `port` is the device file for the master; `link`, if given, a symlink to it."""
+    """Runs from `with` on. `port` is the device file for the master; `link`, if given, a symlink to it. With `echo`
+    the master's adapter hears what it sends itself.
+    """
 
     line: Line
     wire: Wire = field(default_factory=Wire)
     link: Path | None = None
+    echo: bool = False
     overhead: Overhead = field(default_factory=Overhead)
     port: str = ""
 
@@ -159,6 +162,8 @@ class RtuBus:
         return select.select([self._bus, self._wake_read], [], [], timeout_s)[0]
 
     def _hear(self, data: bytes, at_s: float) -> None:
+        if self.echo:
+            os.write(self._bus, data)
         end_s = at_s + len(data) * self.wire.char_s
         if self._request:
             self._request.end_s = max(self._request.end_s, at_s) + len(data) * self.wire.char_s

@@ -3,7 +3,8 @@
     question ───── answer ─────╮ 3.5 characters ─ next question
              ╰ timeout_s ╯     ╰ late bytes are dropped here
 
-The port stays open whatever the units do; only when it fails itself is it opened again, ever more rarely.
+The port stays open whatever the units do. When it fails itself it is opened again, ever more rarely; a line on
+which nobody answers any more opens it anew for each probe.
 """
 
 import asyncio
@@ -150,11 +151,11 @@ class ModbusDriver:
         stream.write(request)
         bytes_s = (len(request) + frames.rtu_answer_bytes(question.words)) * self.timing.char_s
         deadline_s = sent_s + bytes_s + timeout_s
-        found = await self._await_answer(stream, question, sent_s, deadline_s)
+        found = await self._await_answer(stream, question, deadline_s)
         if stream.closed and found is None:
             raise ConnectionResetError
         ended_s = time.monotonic()
-        came = stream.last_s > sent_s
+        came = bool(stream.heard) if self.rtu else stream.last_s > sent_s
         self._free_s = (stream.last_s if came else ended_s) + self.timing.gap_s
         if found is None:
             return Answer(Quality.GARBLED if came else Quality.NO_ANSWER, sent_s=sent_s, ended_s=ended_s)
@@ -162,14 +163,12 @@ class ModbusDriver:
         quality = Quality.GOOD if found.words else Quality.EXCEPTION  # a broken unit may say exception 0
         return Answer(quality, found.words, found.code, sent_s, ended_s, response_s)
 
-    async def _await_answer(
-        self, stream: Stream, question: Question, sent_s: float, deadline_s: float
-    ) -> frames.Found | None:
+    async def _await_answer(self, stream: Stream, question: Question, deadline_s: float) -> frames.Found | None:
         find = self._find_rtu if self.rtu else self._find_tcp
         last_s = deadline_s + 2.0  # whoever babbles longer is not listened to
         while (found := find(stream, question)) is None and not stream.closed:
             until_s = deadline_s
-            if stream.last_s > sent_s and self.rtu and frames.rtu_begun(bytes(stream.heard), question):
+            if self.rtu and frames.rtu_begun(bytes(stream.heard), question):
                 until_s = stream.last_s + IDLE_S
             if time.monotonic() >= min(until_s, last_s):
                 break
@@ -177,6 +176,9 @@ class ModbusDriver:
         return found
 
     def _find_rtu(self, stream: Stream, question: Question) -> frames.Found | None:
+        echo = frames.rtu_request(question)
+        if stream.heard.startswith(echo):  # an adapter that hears itself
+            del stream.heard[: len(echo)]
         return frames.rtu_answer(bytes(stream.heard), question)
 
     def _find_tcp(self, stream: Stream, question: Question) -> frames.Found | None:

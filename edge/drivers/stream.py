@@ -11,6 +11,8 @@ from typing import Any
 import serial
 
 _CHUNK = 4096
+# No answer is longer. What comes while nobody asks is kept no further back.
+_KEPT = 4096
 
 
 class Stream:
@@ -38,6 +40,7 @@ class Stream:
             self.closed = True
             self._loop.remove_reader(self._descriptor)
         self.heard += data
+        del self.heard[:-_KEPT]
         self.last_s = self._loop.time()
         self._wake()
 

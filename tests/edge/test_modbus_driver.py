@@ -145,6 +145,34 @@ def test_garbled_answers_are_told_from_silence(bus: RtuBus, units: Line) -> None
     assert {answer.quality for answer in answers} == {Quality.GARBLED}
 
 
+def test_an_adapter_that_hears_itself_is_no_answer_and_no_noise(units: Line) -> None:
+    units.meters["m-1"].device.slow_s = 0.15  # later than an answer that had begun would be waited for
+    units.meters["m-2"].device.dead = True
+    asked = [Question(1, "holding", 10, 1), Question(2, "holding", 10, 1)]
+    with RtuBus(units, echo=True) as running:
+        answers, _ = asking(on(running.port), reads(*asked, timeout_s=0.5))
+    assert [answer.quality for answer in answers] == [Quality.GOOD, Quality.NO_ANSWER]
+    assert answers[0].words == (10,)
+
+
+def test_what_comes_while_nobody_asks_is_not_kept_for_ever() -> None:
+    async def heard() -> tuple[int, bytes]:
+        here, there = socket.socketpair()
+        stream = Stream(here.fileno(), here.close)
+        with there:
+            for _ in range(100):
+                there.sendall(b"x" * 1000)
+                await asyncio.sleep(0)
+            there.sendall(b"end")
+            while not stream.heard.endswith(b"end"):
+                await stream.wait(time.monotonic() + 1)
+        stream.close()
+        return len(stream.heard), bytes(stream.heard[-3:])
+
+    length, end = asyncio.run(heard())
+    assert (length <= 4096, end) == (True, b"end")
+
+
 def test_an_exception_has_its_code(bus: RtuBus) -> None:
     answers, _ = asking(on(bus.port), reads(Question(1, "holding", 500, 1), Question(1, "holding", 0, 1)))
     assert [(answer.quality, answer.code) for answer in answers] == [(Quality.EXCEPTION, 2), (Quality.GOOD, 0)]
