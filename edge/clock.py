@@ -52,7 +52,10 @@ def synchronised() -> bool:
 
 
 class Clock:
-    """The one clock of a gateway. Not for more than one thread."""
+    """The one clock of a gateway. Not for more than one thread.
+
+    `set_s` is what it said when it was found to have been set last, by UTC epoch seconds; at first, when it began.
+    """
 
     def __init__(
         self,
@@ -71,7 +74,8 @@ class Clock:
         self._offset_s, self._offset_read_s = 0.0, float("-inf")
         self._trusted = mark is not None and _read(mark) == _read(BOOT_ID) != ""
         self._synchronised_s = float("-inf")
-        self._difference_s = self.now_s() - monotonic_s()
+        self.set_s = self.now_s()
+        self._difference_s = self.set_s - monotonic_s()
 
     def now_s(self) -> float:
         """UTC epoch seconds."""
@@ -109,12 +113,14 @@ class Clock:
                 log.warning("clock-mark path=%s error=%s", self._mark, error.strerror)
 
     def log_step(self) -> None:
-        """Log by how much the clock was stepped since the last call, if it was."""
-        difference_s = self.now_s() - self._monotonic_s()
+        """Note and log by how much the clock was stepped since the last call, if it was."""
+        now_s = self.now_s()
+        difference_s = now_s - self._monotonic_s()
         step_s = difference_s - self._difference_s
         self._difference_s = difference_s
         if abs(step_s) >= STEP_S:
-            log.warning("clock-stepped by_s=%.3f now_s=%.3f", step_s, self.now_s())
+            self.set_s = now_s
+            log.warning("clock-stepped by_s=%.3f now_s=%.3f", step_s, now_s)
 
 
 def _read(path: Path) -> str:

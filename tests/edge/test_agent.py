@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import ParamSpec
 
+import msgspec
 import psutil
 import pytest
 
@@ -166,8 +167,23 @@ async def test_no_reading_is_made_in_1970(site: Site, cloud: Receiver, clock: Ca
         clock(0)
         await until(lambda: len(ticks(cloud)) >= 2)
     assert_nothing_is_doubled(cloud)
-    assert ticks(cloud)[0] >= began_s - 1
+    assert ticks(cloud)[0] > began_s - 1
     assert agent.alarms.codes() == []
+
+
+@in_loop
+async def test_the_tick_into_which_the_clock_was_set_is_left_to_who_had_it_before(
+    site: Site, cloud: Receiver, clock: Callable[[float], None]
+) -> None:
+    tick_s = 4
+    clock(-time.time() + 100)
+    async with running(msgspec.structs.replace(site, tick_s=tick_s)) as agent:
+        await until(lambda: NOT_TRUSTED in agent.alarms.codes())
+        offset_s = 1 - time.time() % tick_s  # a second after a tick began
+        set_s = time.time() + offset_s
+        clock(offset_s)
+        await until(lambda: len(ticks(cloud)) >= 1, 30)
+    assert ticks(cloud)[0] > set_s
 
 
 @in_loop
@@ -277,10 +293,12 @@ async def test_a_swapped_gateway_doubles_nothing(site: Site, cloud: Receiver, tm
 
 @in_loop
 async def test_readings_of_a_clock_in_holdover_are_marked(site: Site, cloud: Receiver) -> None:
-    now_s, answers = [1000.0], [True, False]
-    clock = Clock("ntp", None, lambda: answers.pop(0) if answers[1:] else answers[0], lambda: now_s[0])
+    ahead_s, answers = [0.0], [True, False]
+    clock = Clock(
+        "ntp", None, lambda: answers.pop(0) if answers[1:] else answers[0], lambda: time.monotonic() + ahead_s[0]
+    )
     assert clock.trust() == "ntp"
-    now_s[0] += HOLDOVER_AFTER_S + 1
+    ahead_s[0] += HOLDOVER_AFTER_S + 1
     async with running(site, clock):
         await until(lambda: len(ticks(cloud)) >= 1)
         await until(lambda: "clock-holdover" in cloud.states[-1].warnings)
