@@ -26,6 +26,7 @@ LATEST_S = 2**36  # beyond any clock; keeps arithmetic on times within 64 bits
 FUTURE_TOLERANCE_S = 600  # a reading further ahead of the cloud's clock is refused
 AT_LIMIT_S = 86_400
 LONGEST_BASE = 200  # characters; no name of ours is longer
+LARGEST_BASE = 1e18  # of numbers; no time and no register of ours is larger
 
 
 class Record(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, gc=False):
@@ -151,7 +152,9 @@ def _resolve_record(record: object, base: dict[str, object]) -> Resolved | Refus
 
 def _is_base(value: object) -> bool:
     """A base field stands beside every refused record after it: a long one must not be multiplied."""
-    return _is_number(value) or (isinstance(value, str) and len(value) <= LONGEST_BASE)
+    if isinstance(value, str):
+        return len(value) <= LONGEST_BASE
+    return _is_number(value) and abs(_float(value)) <= LARGEST_BASE
 
 
 def _right_unit(name: str, unit: object) -> bool:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from contract.quality import Quality
 from contract.quantities import QUANTITIES
 from contract.reading import Reading
-from contract.senml import decode_plain, encode_batch, missing_quality
+from contract.senml import FUTURE_TOLERANCE_S, decode_plain, encode_batch, missing_quality
 from edge.outbox_file import DONE, NO_INSTANTS, REFUSED, SPARSE, WAITING, WHOLE
 
 SLOT_S = 900
@@ -60,7 +60,7 @@ def make_room(desk: Desk, room: Room, now_s: float, is_enough: Callable[[], bool
 
     Not mildly, the oldest is dropped as it is.
     """
-    forget(desk.db, FORGOTTEN_AT_ONCE, before_s=now_s - room.keep_s)
+    forget(desk.db, FORGOTTEN_AT_ONCE, kept=range(int(now_s) - room.keep_s, int(now_s) + FUTURE_TOLERANCE_S))
     for step in range(STEPS):
         if is_enough():
             return step > 0
@@ -74,11 +74,14 @@ def make_room(desk: Desk, room: Room, now_s: float, is_enough: Callable[[], bool
     return True
 
 
-def forget(db: sqlite3.Connection, batches: int, before_s: float | None = None) -> bool:
-    """Delete some of the oldest that have their receipt, with `before_s` only ticks before it; whether any was."""
+def forget(db: sqlite3.Connection, batches: int, kept: range = range(0)) -> bool:
+    """Delete some of the oldest that have their receipt, but for ticks in `kept`; whether any was.
+
+    What lies in a future that the cloud refused is done with: it would be the oldest until that comes.
+    """
     sql = "SELECT id, tick_s FROM batch WHERE state = ? ORDER BY id LIMIT ?"
     rows = sorted(row for state in (DONE, REFUSED) for row in db.execute(sql, (state, batches)))[:batches]
-    ids = [(batch_id,) for batch_id, tick_s in rows if before_s is None or tick_s < before_s]
+    ids = [(batch_id,) for batch_id, tick_s in rows if tick_s not in kept]
     _delete(db, ids)
     return bool(ids)
 

@@ -25,6 +25,7 @@ AUTO_CHECKPOINT_PAGES = 4000
 RESERVE_BYTES = 5_000_000  # more than the log holds: given up on a full disk, so that the log can still be moved
 LOW_DISK_BYTES = 10_000_000
 HEADROOM_BYTES = 250_000
+KEPT_ASIDE = 2
 ENDINGS = ("", "-wal", "-shm")  # of the files that are the outbox together
 
 # `state` of a batch: the first three wait for their receipt, whole, without its instants, or one a slot; of the
@@ -140,6 +141,10 @@ class OutboxFile:
         for ending in ENDINGS:
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{self.path}{ending}").rename(f"{kept}{ending}")
+        # a card that fails does so again and again, and must not fill up with what it spoilt
+        for old in sorted(self.path.parent.glob(f"{self.path.name}.corrupt-*[0-9]"))[:-KEPT_ASIDE]:
+            for ending in ENDINGS:
+                Path(f"{old}{ending}").unlink(missing_ok=True)
         self.set_aside = True
         log.error("outbox-corrupt path=%s set_aside=%s action=keep-it-for-rescue-and-check-the-disk", self.path, kept)
 

@@ -114,8 +114,9 @@ def test_a_refused_record_can_be_tried_again_by_itself() -> None:
     assert resolve(json.dumps([mended]).encode()) == [Resolved("m/b", NOW_S + 60, 12, 0, 0)]
 
 
-def test_a_long_base_is_not_multiplied_by_what_follows_it() -> None:
-    records = [{"bn": "x" * 60_000, "bt": NOW_S, "n": "m/a", "v": 1}] + [{"v": "no"}] * 5_000
+@pytest.mark.parametrize("base", [{"bn": "x" * 60_000, "bt": NOW_S}, {"bn": "x", "bt": 10**4000, "bv": -(10**4000)}])
+def test_a_long_base_is_not_multiplied_by_what_follows_it(base: dict[str, object]) -> None:
+    records = [base | {"n": "m/a", "v": 1}] + [{"v": "no"}] * 5_000
     found = resolve(json.dumps(records).encode())
     assert all(isinstance(item, Refused) and item.reason == WRONG_TYPE for item in found)
     assert sum(len(item.record) for item in found if isinstance(item, Refused)) < 1_000_000

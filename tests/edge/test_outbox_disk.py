@@ -86,6 +86,16 @@ def test_a_corrupt_file_is_set_aside_and_a_new_one_begun(
     assert alarms.codes() == [SET_ASIDE]
 
 
+def test_a_card_that_fails_again_and_again_is_not_filled_with_what_it_spoilt(
+    make_outbox: Make, readings_at: Readings, tmp_path: Path
+) -> None:
+    for _ in range(4):
+        filled(make_outbox, readings_at)
+        (tmp_path / "outbox.db").write_bytes(os.urandom(5000))
+    make_outbox()
+    assert len(list(tmp_path.glob("*.corrupt-*[0-9]"))) == 2
+
+
 def test_damage_found_while_running_costs_no_tick(
     make_outbox: Make, readings_at: Readings, alarms: Alarms, tmp_path: Path
 ) -> None:
