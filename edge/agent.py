@@ -7,6 +7,7 @@ import logging
 import signal
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from contract.messages import Birth, BirthMeter, Receipt, State
@@ -30,6 +31,7 @@ RUNS_WELL_S = 600.0
 SYNC_S = 5.0  # where the setting syncs every batch: the log still has to be moved into the file
 AGREES_S = 60.0
 DRAIN_LOOK_S = 0.1
+THREADS_A_LINE, THREADS_BESIDE = 4, 4
 
 NOT_TRUSTED = "clock-not-trusted"
 HOLDOVER = "clock-holdover"
@@ -100,11 +102,18 @@ class Agent:
         return f"line {line.config.name}", lambda: line.run(self.may_tick, self.take)
 
     def may_tick(self, line: str, tick_s: int) -> bool:
-        """Whether the line may be read for this tick: the clock is trusted, and has passed the line's last tick."""
+        """Whether the line may be read for this tick: the clock is trusted, ran up to it without being set, and has
+        passed the line's last one.
+
+        A tick into which the clock was set may have been taken by whoever was this gateway before.
+        """
+        self.clock.log_step()
         if self.clock.trust() == "none":
             self.alarms.sound(NOT_TRUSTED, f"now_s={self.clock.now_s():.0f} action=check-the-time-servers")
             return False
         self.alarms.clear(NOT_TRUSTED)
+        if tick_s <= self.clock.set_s:
+            return False
         last_s = self.outbox.last_s(line)
         if tick_s <= last_s:
             self._behind.add(line)
@@ -260,6 +269,9 @@ def drain(site: Site) -> int:
 
 async def _until_signal(site: Site, work: Callable[[Agent, asyncio.Event], Awaitable[int]]) -> int:
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # a look-up of a name that hangs keeps its thread after it was given up; the outbox's sync must still find one
+    loop.set_default_executor(ThreadPoolExecutor(THREADS_A_LINE * len(site.line) + THREADS_BESIDE))
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     return await work(Agent(site), stop)

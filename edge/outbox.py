@@ -263,6 +263,14 @@ class Outbox:
         """
         return self._in_transaction(lambda db: reopen(db, run, first, last, limit), None)
 
+    def knows(self, run: str) -> bool:
+        """Whether batches of that run were ever taken here, and some may still be held."""
+
+        def read() -> bool:
+            return self._file.db.execute("SELECT 1 FROM run WHERE name = ?", (run,)).fetchone() is not None
+
+        return self._guarded(read, False)
+
     def summary(self) -> Summary:
         """What waits, counted in the index alone."""
 

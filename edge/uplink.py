@@ -196,7 +196,9 @@ class Uplink:
                 continue
             done = self._outbox.done(receipt.stored) + self._outbox.refused(self._refused(receipt))
             self._flow.receipted(done, time.monotonic())
-            self._asks.add(receipt.resend, self._outbox.run, self._outbox.last_n)
+            # of a run that this outbox never had, another card may still hold what would be answered as gone
+            asked = {run: spans for run, spans in receipt.resend.items() if self._outbox.knows(run)}
+            self._asks.add(asked, self._outbox.run, self._outbox.last_n)
             self._gateway.receipt(receipt)
 
     def _refused(self, receipt: Receipt) -> dict[BatchId, int]:

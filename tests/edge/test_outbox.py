@@ -128,6 +128,29 @@ def test_what_was_kept_long_enough_is_forgotten(make_outbox: Make, readings_at: 
     assert len(outbox.waiting(10)) == 2
 
 
+def test_a_future_that_never_came_keeps_nothing(make_outbox: Make, readings_at: Readings) -> None:
+    outbox, future = make_outbox(keep_days=1), T + 10**8
+    for i in range(5):
+        outbox.take("a", future + i, readings_at(future + i), future + i, "system")
+    outbox.refused({BatchId(outbox.run, n): len(readings_at(T)) for n in range(1, 6)})
+    assert outbox.reset_last(T) == ["a"]
+    for tick in range(T, T + 3 * 86_400, 3600):
+        outbox.take("a", tick, readings_at(tick), tick, "ntp")
+        outbox.done({outbox.run: [(1, 1000)]})
+    ((first, last),) = outbox.held()[outbox.run]
+    assert last - first <= 25
+
+
+def test_a_run_is_known_while_something_of_it_is_held(make_outbox: Make, readings_at: Readings) -> None:
+    first = make_outbox()
+    first.take("a", T, readings_at(T), T, "ntp")
+    first.close()
+    idle = make_outbox()
+    idle.close()
+    outbox = make_outbox()
+    assert [outbox.knows(run) for run in (first.run, idle.run, outbox.run, "another")] == [True, False, True, False]
+
+
 def test_an_empty_batch_brings_back_a_receipt(make_outbox: Make) -> None:
     outbox = make_outbox()
     (batch,) = outbox.take_nothing(T)

@@ -266,16 +266,15 @@ async def test_what_the_cloud_asks_for_again_is_sent_again_or_answered_with_noth
         first = {arrival.batch: arrival.payload for arrival in cloud.arrivals}
         cloud.arrivals.clear()
         run = host.outbox.run
+        # of a run that this outbox never had, another card may still hold what was asked for
         cloud.ask(ADDRESS, {run: [(2, 3), (5, 10**15)], "another": [(7, 8)]})
-        await until(lambda: len(cloud.arrivals) >= 5)
+        await until(lambda: len(cloud.arrivals) >= 3)
         await until(wait_delivered(host))
         await asyncio.sleep(0.3)
     assert {arrival.batch: arrival.payload for arrival in cloud.arrivals} == {
         f"{run}-2": first[f"{run}-2"],
         f"{run}-3": first[f"{run}-3"],
         f"{run}-5": first[f"{run}-5"],
-        "another-7": b"[]",
-        "another-8": b"[]",
     }
 
 
