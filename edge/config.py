@@ -1,6 +1,7 @@
 """A gateway's site file: what an installer decided. One frozen value, built once at the entry point."""
 
 import ipaddress
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -126,15 +127,16 @@ def parse_broker(url: str) -> Broker:
     """Raises Problem where it is no "mqtts://host[:8883]" or "mqtt://host[:1883]"."""
     try:
         parts = urlsplit(url)
-        port = parts.port or PORTS[parts.scheme]
+        port = PORTS[parts.scheme] if parts.port is None else parts.port
     except (ValueError, KeyError):
         parts, port = urlsplit(""), 0
-    if not parts.hostname or parts.username or parts.path or parts.query:
+    host = parts.hostname or ""
+    if not (port and is_host(host)) or parts.username or parts.path or parts.query or parts.fragment:
         raise Problem(
             f"브로커 '{url}': mqtts://호스트[:8883] 또는 mqtt://호스트[:1883] 형식이어야 합니다",
             f"broker '{url}': expected mqtts://host[:8883] or mqtt://host[:1883]",
         )
-    return Broker(parts.scheme, parts.hostname, port)
+    return Broker(parts.scheme, host, port)
 
 
 def is_loopback(host: str) -> bool:
@@ -191,7 +193,7 @@ def _repeated(names: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _same_wire(lines: Iterable[LineConfig]) -> Iterator[Text]:
     """Two owners of one wire would garble each other."""
-    wires = [(str(Path(line.port).resolve()) if line.port else f"{line.host}:{line.tcp_port}", line) for line in lines]
+    wires = [(_device(line.port) if line.port else f"{line.host}:{line.tcp_port}", line) for line in lines]
     for wire, group in groupby(sorted(wires, key=lambda pair: pair[0]), key=lambda pair: pair[0]):
         if len(same := [line.name for _, line in group]) > 1:
             together = ", ".join(same)
@@ -199,6 +201,14 @@ def _same_wire(lines: Iterable[LineConfig]) -> Iterator[Text]:
                 f"line {together}: 같은 '{wire}'을(를) 씁니다. 한 line에 모으십시오",
                 f"lines {together}: share '{wire}'; put their meters on one line",
             )
+
+
+def _device(port: str) -> str:
+    """What a port's name leads to; the name itself where it can be no path."""
+    try:
+        return str(Path(port).resolve())
+    except (OSError, ValueError):
+        return port
 
 
 def _outside(name: str, value: float, low: float, high: float) -> Iterator[Text]:
@@ -211,6 +221,8 @@ def _outside(name: str, value: float, low: float, high: float) -> Iterator[Text]
 def _line_complaints(line: LineConfig) -> Iterator[Text]:
     if bool(line.port) == bool(line.host):
         yield Text("port와 host 중 하나만 써야 합니다", "expected either port or host")
+    if "\0" in line.port:
+        yield Text(f"port = {line.port!r}: 경로가 아닙니다", f"port = {line.port!r}: no path")
     if line.port and line.baud not in BAUDS:
         rates = ", ".join(map(str, BAUDS))
         yield Text(f"baud = {line.baud}: {rates} 중 하나여야 합니다", f"baud = {line.baud}: expected one of {rates}")
@@ -234,13 +246,24 @@ def _same_unit(meters: Iterable[MeterConfig]) -> Iterator[Text]:
     by_unit = groupby(sorted(meters, key=lambda meter: meter.unit), key=lambda meter: meter.unit)
     for unit, group in by_unit:
         same = list(group)
-        channels = {meter.channel for meter in same}
-        if len(channels) < len(same) or len({meter.model for meter in same}) > 1:
+        channels, models = ({meter.channel for meter in same}, {meter.model for meter in same})
+        one_device = len(models) == 1 and len(channels) == len(same)
+        # an inverter and its meter stand in one chain of SunSpec blocks
+        one_chain = len(models) == len(same) and all(map(_is_sunspec, models))
+        if not (one_device or one_chain):
             together = ", ".join(f"'{meter.name}'" for meter in same)
             yield Text(
-                f"unit {unit}: {together}이(가) 함께 씁니다. 채널이 다른 같은 모델만 그럴 수 있습니다",
-                f"unit {unit}: shared by {together}; only channels of one device may share a unit",
+                f"unit {unit}: {together}이(가) 함께 씁니다. "
+                "채널이 다른 같은 모델이나 서로 다른 SunSpec 모델만 그럴 수 있습니다",
+                f"unit {unit}: shared by {together}; only channels of one device, or different SunSpec models, may",
             )
+
+
+def _is_sunspec(model: str) -> bool:
+    try:
+        return load_model(model).protocol == "sunspec"
+    except Problem:  # complained of where the meter is
+        return False
 
 
 def _meter_complaints(meter: MeterConfig, line: LineConfig) -> Iterator[Text]:
@@ -298,7 +321,7 @@ def _broker_complaints(url: str, *, allow_plain: bool) -> Iterator[Text]:
 def _file_complaints(name: str, path: str, *, secret: bool) -> Iterator[Text]:
     if not path:
         return
-    if not Path(path).is_file():
+    if not os.path.isfile(path):  # noqa: PTH113  # Path.is_file raises for what can be no path at all
         yield Text(f"uplink: {name} '{path}': 파일이 없습니다", f"uplink: {name} '{path}': no such file")
     elif secret and Path(path).stat().st_mode & 0o077:
         yield Text(
@@ -309,12 +332,12 @@ def _file_complaints(name: str, path: str, *, secret: bool) -> Iterator[Text]:
 
 def _outbox_complaints(outbox: OutboxConfig) -> Iterator[Text]:
     folder = Path(outbox.path).parent
-    if not outbox.path or Path(outbox.path).is_dir():
+    if not outbox.path or os.path.isdir(outbox.path):  # noqa: PTH112  # as above
         yield Text(
             f"outbox: path = '{outbox.path}': 파일의 경로여야 합니다",
             f"outbox: path = '{outbox.path}': expected the path of a file",
         )
-    elif not folder.is_dir():
+    elif not os.path.isdir(folder):  # noqa: PTH112  # as above
         yield Text(
             f"outbox: path의 폴더 '{folder}'이(가) 없습니다", f"outbox: the folder of path, '{folder}', is missing"
         )

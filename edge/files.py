@@ -34,13 +34,15 @@ _KOREAN_TYPES = {
 def read_toml(path: Path, shape: type[_T]) -> _T:
     """The file as `shape`, a msgspec.Struct with `forbid_unknown_fields`. Raises Problem."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), shape)
+        read = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise Problem(
             f"{path}: 읽을 수 없습니다: {error.strerror}", f"{path}: cannot be read: {error.strerror}"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, a number too long, brackets too deep
         raise Problem(f"{path}: TOML 형식이 아닙니다: {error}", f"{path}: no TOML: {error}") from error
+    try:
+        return msgspec.convert(read, shape)
     except msgspec.ValidationError as error:
         ko, en = _told(str(error))
         raise Problem(f"{path}: {ko}", f"{path}: {en}") from error

@@ -12,6 +12,7 @@ from contract.problems import Problem
 from contract.quantities import QUANTITIES, Utility
 from edge.files import read_toml
 
+_FILE = re.compile(r"[a-z0-9_]{1,64}")
 METERS = Path(__file__).parent / "meters"
 
 Table = Literal["input", "holding"]
@@ -93,7 +94,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 def load_model(name: str) -> Model:
     """The shipped model of that name (the file's, without .toml). Raises Problem."""
     path = METERS / f"{name}.toml"
-    if not path.is_file():
+    if not _FILE.fullmatch(name) or not path.is_file():
         known = ", ".join(sorted(file.stem for file in METERS.glob("*.toml")))
         raise Problem(
             f"계량기 모델 '{name}': 없는 모델입니다. 쓸 수 있는 모델: {known}",

@@ -70,7 +70,8 @@ def parse_broker(url: str, *, allow_plain: bool = False) -> Broker:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path or parts.username:
+    odd = parts.path or parts.username or parts.query or parts.fragment or port == 0
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or odd:
         raise Problem(
             f"브로커 '{url}': mqtts://호스트[:포트] 또는 mqtt://127.0.0.1[:포트] 형식이어야 합니다",
             f"broker '{url}': expected mqtts://HOST[:PORT], or mqtt://127.0.0.1[:PORT]",

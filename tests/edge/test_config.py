@@ -115,6 +115,15 @@ def test_a_right_site_is_loaded_with_absolute_paths(folder: Path) -> None:
         ('area = "main"', "area = ", r"site.toml: no TOML: .*line 2"),
         ('site = "hanam-1"', "", r"missing required field `site`"),
         ("unit = 1\n", 'unit = "1"\n', r"line\[0\].meter\[0\].unit: expected `int`, got `str`"),
+        ('area = "main"', f"area = {'[' * 3000}", r"site.toml: no TOML"),
+        ('area = "main"', f"area = {'1' * 5000}", r"site.toml: no TOML"),
+        ('port = "/dev/ttyUSB0"', 'port = "a\\u0000b"', r"port = 'a\\x00b': no path"),
+        ('port = "/dev/ttyUSB0"', f'port = "/dev/{"a" * 300}"\nbaud = 1', r"baud = 1"),
+        ("eastron_sdm630", "a" * 300, r"meter model 'aaa.*': not known"),
+        ("eastron_sdm630", "../meters/eastron_sdm630", r"meter model '../meters/eastron_sdm630': not known"),
+        ('path = "outbox.db"', f'path = "{"a" * 300}/b"', r"the folder of path, '.*a', is missing"),
+        ('password_file = "password"', f'password_file = "{"a" * 300}"', r"no such file"),
+        *(("broker.example", bad, r"broker 'mqtts://.*': expected mqtts") for bad in ("a b", "a..b", "h:0", "h#x")),
     ],
 )
 def test_a_wrong_site_is_refused_by_name(folder: Path, old: str, new: str, says: str) -> None:
@@ -123,6 +132,14 @@ def test_a_wrong_site_is_refused_by_name(folder: Path, old: str, new: str, says:
         load_site(written(folder, SITE.replace(old, new, 1)))
     assert caught.value.text.ko != caught.value.text.en
     assert all("site.toml: " in line for line in caught.value.text.en.splitlines())
+
+
+def test_an_inverter_and_its_meter_may_share_a_unit(folder: Path) -> None:
+    grid = '[[line.meter]]\nname = "hanam-1-grid"\nmodel = "sunspec_meter"\nunit = 255\n\n[uplink]'
+    site = SITE.replace("[uplink]", grid)
+    load_site(written(folder, site))
+    with pytest.raises(Problem, match="different SunSpec models"):
+        load_site(written(folder, site.replace("sunspec_meter", "abb_b23")))
 
 
 def test_all_complaints_are_told_at_once(folder: Path) -> None:
