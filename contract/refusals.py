@@ -31,7 +31,10 @@ REFUSALS: dict[str, Text] = {
         "시각이 미래이거나 게이트웨이 시계를 믿을 수 없습니다",
         "the time lies in the future, is relative, or comes from a clock that was never set",
     ),
-    TOO_LARGE: Text("메시지가 128 kB보다 큽니다", "the message is larger than 128 kB"),
+    TOO_LARGE: Text(
+        "메시지가 128 kB보다 크거나 레코드가 10,000개를 넘습니다",
+        "the message is larger than 128 kB or has more than 10,000 records",
+    ),
     TOO_OLD: Text("보관 기간보다 오래된 값입니다", "the reading is older than what is still kept open"),
     STORE_REFUSED: Text("저장소가 값을 받지 않습니다", "the database refuses the reading, as it is, for ever"),
 }

@@ -18,13 +18,15 @@ import msgspec
 from contract.quality import FIRST_MISSING, REASON_OF, REASONS, Quality
 from contract.quantities import QUANTITIES
 from contract.reading import Reading
-from contract.refusals import IMPLAUSIBLE_CLOCK, NAN, NOT_JSON, NOT_SENML, WRONG_TYPE
+from contract.refusals import IMPLAUSIBLE_CLOCK, NAN, NOT_JSON, NOT_SENML, TOO_LARGE, WRONG_TYPE
 
 MAX_BATCH_BYTES = 128_000
+MAX_RECORDS = 10_000  # more fit into a batch only where nothing is in them
 ABSOLUTE_FROM_S = 2**28  # RFC 8428 section 4.5.3: a smaller time is relative to now
 LATEST_S = 2**36  # beyond any clock; keeps arithmetic on times within 64 bits
 FUTURE_TOLERANCE_S = 600  # a reading further ahead of the cloud's clock is refused
 AT_LIMIT_S = 86_400
+LONGEST_INTEGER = 400  # digits; a double ends at 309
 LONGEST_BASE = 200  # characters; no name of ours is longer
 LARGEST_BASE = 1e18  # of numbers; no time and no register of ours is larger
 
@@ -113,17 +115,25 @@ def decode_plain(payload: bytes) -> list[Record] | None:
 def resolve(payload: bytes) -> list[Resolved | Refused]:
     """Every record of a batch of any RFC 8428 form, in order, each as a reading or as a refusal.
 
-    What is no JSON, or no array, is one refusal. Of two values for one field the later wins, as JSON has it.
+    What is no JSON, or no array, is one refusal. Of two values for one field the later wins, as JSON has it. Text
+    that is no UTF-8 and numbers beyond all bounds are refused where they stand.
     """
     try:
         # json.loads, unlike a strict decoder, reads NaN and Infinity: they are then refused by name
-        records = json.loads(payload)
+        records = json.loads(payload.decode("utf-8", "replace"), parse_int=_whole)
     except (ValueError, RecursionError):
         return [Refused(NOT_JSON, payload[:200].decode("utf-8", "replace"))]
     if not isinstance(records, list):
         return [Refused(NOT_SENML, payload[:200].decode("utf-8", "replace"))]
+    if len(records) > MAX_RECORDS:
+        return [Refused(TOO_LARGE, payload[:200].decode("utf-8", "replace"))]
     base: dict[str, object] = {}
     return [_resolve_record(record, base) for record in records]
+
+
+def _whole(digits: str) -> int | float:
+    # Python refuses to read an integer of more digits, and all its neighbours with it
+    return int(digits) if len(digits) < LONGEST_INTEGER else math.inf
 
 
 _BASES = ("bn", "bt", "bv", "bu")

@@ -6,8 +6,11 @@ that what is valid in it is stored and the rest is refused by name.
 """
 
 import json
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +33,8 @@ from contract.senml import (
 
 PLAUSIBLE_FROM_S = 1_577_836_800  # 2020-01-01: a clock before it was never set
 TOO_LARGE_KEPT = 4096  # characters of a message too large that quarantine shows
+MAX_REFUSED_CHARACTERS = 1_000_000  # of one message: eight times its size
+NOT_KEPT = '"not kept: too much of the message was refused"'
 
 
 class Message(NamedTuple):
@@ -185,22 +190,37 @@ def _look_closer(
         whole = message.payload.decode("utf-8", "replace")
         refusals.append(Refusal(number, UNKNOWN_GATEWAY, whole, max(1, len(records))))
         return []
-    taken = []
+    taken: list[tuple[int, Resolved]] = []
     if len(records) == 1 and isinstance(records[0], Refused):
         # as it came: what it says can still be mended and replayed
         whole = message.payload.decode("utf-8", "replace")
         refusals.append(Refusal(number, records[0].reason, whole))
         return []
+    refused: list[Refused] = []
     for record in records:
         if isinstance(record, Refused):
-            refusals.append(Refusal(number, record.reason, record.record))
+            refused.append(record)
             continue
         found = bounds.judge(record.time_s) or known.judge(message.gateway, record.name, record.time_s)
         if isinstance(found, str):
-            refusals.append(Refusal(number, found, as_record(record)))
+            refused.append(Refused(found, as_record(record)))
         else:
             taken.append((int(known.series[found]), record))
+    refusals += _bounded(number, refused)
     return taken
+
+
+def _bounded(number: int, refused: Sequence[Refused]) -> Iterator[Refusal]:
+    """One each while there is room for their texts; of the rest only how many there were, by reason.
+
+    Each text carries its base fields, so that a message of empty records could come out a hundred times as large.
+    """
+    ends = list(accumulate(len(one.record) for one in refused))
+    fit = bisect_right(ends, MAX_REFUSED_CHARACTERS)
+    for one in refused[:fit]:
+        yield Refusal(number, one.reason, one.record)
+    for reason, count in Counter(one.reason for one in refused[fit:]).items():
+        yield Refusal(number, reason, NOT_KEPT, count)
 
 
 def as_record(record: Resolved) -> str:

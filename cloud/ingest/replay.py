@@ -51,7 +51,7 @@ def _pieces(store: Store) -> Iterator[pa.Table]:
 def _messages(rows: pa.Table) -> Iterator[Message]:
     """A whole message stands in quarantine as it came, a single record without the array around it."""
     for gateway, record in zip(rows["gateway"].to_pylist(), rows["record"].to_pylist(), strict=True):
-        text = record if record.startswith("[") else f"[{record}]"
+        text = record if record.lstrip().startswith("[") else f"[{record}]"
         yield Message(gateway, text.encode())
 
 

@@ -22,6 +22,7 @@ from contract.topics import topic
 LOG = logging.getLogger(__name__)
 
 FLUSH_BYTES = 1_300_000  # some 20,000 readings
+MESSAGE_BYTES = 500  # what a message costs beside its payload: an empty one is not free
 IDLE_S = 0.25
 TAKE_LEAVE_S = 2.0
 
@@ -76,8 +77,8 @@ class Worker:
         room = self._unacknowledged_bytes < self._pace.queue_bytes
         for arrived in self._link.step(self._patience_s(), reading=room):
             self._inbox.append(arrived)
-            self._inbox_bytes += len(arrived.payload)
-            self._unacknowledged_bytes += len(arrived.payload)
+            self._inbox_bytes += _cost_bytes(arrived)
+            self._unacknowledged_bytes += _cost_bytes(arrived)
             self._unacknowledged += 1
         self._finish()
         if self._committer.has_room and self._ripe():
@@ -90,7 +91,7 @@ class Worker:
 
     def _take_pile(self) -> list[Arrived]:
         """The oldest messages, as many as one commit takes."""
-        sizes = list(accumulate(len(arrived.payload) for arrived in self._inbox))
+        sizes = list(accumulate(map(_cost_bytes, self._inbox)))
         count = max(1, bisect_right(sizes, self._pace.commit_bytes))
         pile, self._inbox = self._inbox[:count], self._inbox[count:]
         self._inbox_bytes -= sizes[count - 1]
@@ -115,7 +116,7 @@ class Worker:
         for prepared in self._committer.finished():
             self._receipt(prepared)
             for arrived in prepared.arrived:
-                self._unacknowledged_bytes -= len(arrived.payload)
+                self._unacknowledged_bytes -= _cost_bytes(arrived)
                 if not self._link.ack(arrived):
                     self._books.metrics.stale_acks.inc()
             self._unacknowledged -= len(prepared.arrived)
@@ -145,3 +146,7 @@ class Worker:
             LOG.info("asking again gateway=%s batches=%d", gateway, batches)
             self._books.metrics.asked.inc(batches)
             self._publish(gateway, Receipt(int(now_s), resend=question))
+
+
+def _cost_bytes(arrived: Arrived) -> int:
+    return len(arrived.payload) + MESSAGE_BYTES

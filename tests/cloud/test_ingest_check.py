@@ -131,13 +131,29 @@ def test_a_number_too_large_for_a_double_is_no_value() -> None:
         (b'{"n":1}', NOT_SENML),
         (b"[" * 100_000, NOT_JSON),
         (b"[" + b" " * MAX_BATCH_BYTES + b"]", TOO_LARGE),
-        (b"[" + b"1" * 5000 + b"]", NOT_JSON),
+        (b"[" + b"1" * 5000 + b"]", NOT_SENML),
+        (b"[" + b",".join([b"{}"] * 10_001) + b"]", TOO_LARGE),
     ],
 )
 def test_what_is_no_batch_is_refused_whole(payload: bytes, reason: str) -> None:
     checked = run(payload, batch(GOOD))
     assert reasons(checked) == [reason]
     assert checked.readings.num_rows == 1
+
+
+def test_what_cannot_be_read_in_one_record_costs_no_neighbour() -> None:
+    good = b'{"bt":%d,"n":"e1/%s","v":2}' % (NOW_S, KWH.encode())
+    for bad in (b'{"n":"\xb0\xa1/%s","v":1}' % KWH.encode(), b'{"n":"e1/%s","v":%s}' % (KW.encode(), b"1" * 5000)):
+        checked = run(b"[%s,%s]" % (good, bad))
+        assert checked.readings["value"].to_pylist() == [2.0]
+        assert len(checked.refusals) == 1
+
+
+def test_a_message_of_refused_records_takes_no_more_room_than_some_messages() -> None:
+    payload = b'[{"bt":%d,"bn":"%s","bu":"%s"}' % (NOW_S, b"x" * 200, b"y" * 200) + b",{}" * 9_999 + b"]"
+    refusals = run(payload).refusals
+    assert sum(refusal.readings for refusal in refusals) == 10_000
+    assert sum(len(refusal.record) for refusal in refusals) < 8 * MAX_BATCH_BYTES
 
 
 def test_an_unknown_gateway_is_refused_whole_and_can_be_replayed() -> None:
