@@ -58,7 +58,7 @@ class Area:
         books = Books(ledger, self.gateways, Gaps(ledger, self.gateways, settings.gap_timeout_s), self.metrics)
         self.committer = Committer(store, self.live, self.metrics, self.link.wake)
         self.worker = Worker(settings.name, self.link, self.committer, books, lambda: self.known.known, settings.pace)
-        self.housekeeping = Housekeeping(self.known, self.live, store)
+        self.housekeeping = Housekeeping(self.known, self.live, store, self.metrics)
         start(self._http)
 
     def run(self) -> None:

@@ -20,6 +20,7 @@ LOG = logging.getLogger(__name__)
 
 LOOK_S = 0.5
 RETRY_S = 5.0
+COUNT_S = 10.0
 SHOWN_GATEWAYS = 20
 
 
@@ -80,8 +81,11 @@ class KnownFile:
 class Housekeeping:
     """A thread. It ends with the process."""
 
-    def __init__(self, known: KnownFile, live: Live, store: Store) -> None:
-        self._known, self._live, self._store = known, live, store
+    def __init__(self, known: KnownFile, live: Live, store: Store, metrics: Metrics) -> None:
+        self._known, self._live, self._store, self._metrics = known, live, store, metrics
+        self._dropped: dict[str, int] = {}  # by gateway, rows that quarantine had no room for
+        self._overflowing: set[str] = set()  # the gateways of which more was dropped at the last count
+        self._counted_s = 0.0
         self._again = threading.Event()
         self._stopping = threading.Event()
         self._rebuild_s = 0.0  # when it is tried next
@@ -121,6 +125,24 @@ class Housekeeping:
             if self._rebuild():
                 self._rebuild_s = math.inf
         self._known.look(anyway=asked)
+        if self._counted_s + COUNT_S <= time.monotonic():
+            self._counted_s = time.monotonic()
+            self._count_quarantine()
+
+    def _count_quarantine(self) -> None:
+        """What is dropped there exists nowhere else: its gateway was told that the cloud has it."""
+        try:
+            counts = self._store.quarantine_counts().to_pylist()
+        except StoreUnavailable:
+            return
+        for row in counts:
+            gateway, dropped = row["gateway"], row["dropped"]
+            self._metrics.quarantine_held.labels(gateway).set(row["held"])
+            self._metrics.quarantine_dropped.labels(gateway).set(dropped)
+            if dropped > self._dropped.get(gateway, 0) and gateway not in self._overflowing:
+                LOG.warning("quarantine full, its oldest rows are dropped gateway=%s dropped=%d", gateway, dropped)
+        self._overflowing = {row["gateway"] for row in counts if row["dropped"] > self._dropped.get(row["gateway"], 0)}
+        self._dropped = {row["gateway"]: row["dropped"] for row in counts}
 
     def _say_once(self, why: str) -> None:
         if why != self._said:

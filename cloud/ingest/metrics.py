@@ -22,8 +22,8 @@ class Metrics:
         def counter(name: str, about: str, *labels: str) -> Counter:
             return Counter(f"bitgoeul_ingest_{name}", about, labels, registry=registry)
 
-        def gauge(name: str, about: str) -> Gauge:
-            return Gauge(f"bitgoeul_ingest_{name}", about, registry=registry)
+        def gauge(name: str, about: str, *labels: str) -> Gauge:
+            return Gauge(f"bitgoeul_ingest_{name}", about, labels, registry=registry)
 
         self.readings = counter("readings", "Readings taken")
         self.batches = counter("batches", "Batches that arrived")
@@ -44,6 +44,10 @@ class Metrics:
         self.connected = gauge("broker_connected", "1 while the broker has granted the subscription")
         self.store_up = gauge("store_available", "0 while the store takes no commit")
         self.known_good = gauge("known_valid", "0 while known.csv cannot be read, and the earlier one is used")
+        self.quarantine_held = gauge("quarantine_held_rows", "Rows in quarantine", "gateway")
+        self.quarantine_dropped = gauge(
+            "quarantine_dropped_rows", "Rows that a gateway's share of the quarantine had no room for", "gateway"
+        )
         self.store_up.set(1)
 
 

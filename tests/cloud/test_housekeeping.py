@@ -11,6 +11,8 @@ import pytest
 from cloud.ingest.housekeeping import Housekeeping, KnownFile
 from cloud.ingest.live import Live
 from cloud.ingest.metrics import Metrics
+from cloud.store.duck import DuckStore
+from cloud.store.protocol import QUARANTINE, Commit
 from contract.problems import Problem
 from tests.cloud.faulty_store import FaultyStore
 from tests.cloud.ingest_area import KNOWN, eventually
@@ -30,8 +32,9 @@ def keeping(folder: Path, failure: Callable[[], Exception]) -> Iterator[tuple[Kn
     (folder / "known.csv").write_text(KNOWN, "utf-8")
     store, live = Unreadable(folder / "area.duckdb"), Live(time.time())
     store.failure = failure
-    known = KnownFile(folder / "known.csv", store, live, Metrics())
-    housekeeping = Housekeeping(known, live, store)
+    metrics = Metrics()
+    known = KnownFile(folder / "known.csv", store, live, metrics)
+    housekeeping = Housekeeping(known, live, store, metrics)
     yield known, housekeeping
     housekeeping.stop(10.0)
     store.close()
@@ -60,3 +63,17 @@ def test_a_known_file_cut_off_after_its_header_is_not_taken(tmp_path: Path, capl
         housekeeping.look_again()
         eventually(lambda: "expected at least one row" in caplog.text)
         assert known.known.knows("g1")
+
+
+def test_what_quarantine_has_no_room_for_is_counted_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "known.csv").write_text(KNOWN, "utf-8")
+    store, live, metrics = DuckStore(tmp_path / "area.duckdb", quarantine_rows=16), Live(time.time()), Metrics()
+    rows = [{"arrived_s": 0.0, "gateway": "g1", "batch": "", "reason": "nan", "record": "{}"}] * 20
+    store.commit(Commit(quarantine=pa.Table.from_pylist(rows, QUARANTINE)))
+    housekeeping = Housekeeping(KnownFile(tmp_path / "known.csv", store, live, metrics), live, store, metrics)
+    eventually(lambda: "quarantine full, its oldest rows are dropped gateway=g1 dropped=6" in caplog.text)
+    housekeeping.stop(10.0)
+    store.close()
+    value = metrics.registry.get_sample_value
+    assert value("bitgoeul_ingest_quarantine_held_rows", {"gateway": "g1"}) == 14
+    assert value("bitgoeul_ingest_quarantine_dropped_rows", {"gateway": "g1"}) == 6
