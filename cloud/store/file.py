@@ -55,9 +55,9 @@ class AreaFile:
         self._named = False  # whether the names of the file and its log are on disk
         try:
             self._open()
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
             # only here: what was open once may be opened again when there is room, memory, or a file number
-            raise _cannot_open(path, _line(error)) from error
+            raise _cannot_open(path, error) from error
 
     def write(self, token: object, work: Work) -> None:
         """Do `work(connection, number of the commit)` in a transaction, and return once that is on disk.
@@ -157,13 +157,19 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _cannot_open(path: Path, why: str) -> Problem:
+def _cannot_open(path: Path, error: duckdb.Error) -> Problem:
+    why = _line(error)
     if owner := re.search(r"\(PID (\d+)\)", why):
         return Problem(
             f"{path}: 다른 프로세스({owner[1]})가 쓰고 있습니다. 한 구역의 파일은 한 프로세스만 열 수 있습니다",
             f"{path}: in use by process {owner[1]}; one process owns an area's file",
         )
-    return Problem(f"{path}: 열 수 없습니다: {why}", f"{path}: cannot be opened: {why}")
+    if isinstance(error, duckdb.IOException) and "orrupt" not in why:
+        return Problem(f"{path}: 열 수 없습니다: {why}", f"{path}: cannot be opened: {why}")
+    return Problem(
+        f"{path}: 손상되었습니다. 백업에서 되살리십시오. 그 뒤의 값은 게이트웨이에 다시 청합니다 ({why})",
+        f"{path}: damaged; restore it from a back-up, the gateways are then asked for what came after ({why})",
+    )
 
 
 def _line(error: Exception) -> str:

@@ -10,7 +10,7 @@ import logging
 import re
 import ssl
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from contract.problems import Problem
 
 log = logging.getLogger(__name__)
 
+# a proxy in maintenance may name hours, and be back in minutes
+MAX_RETRY_AFTER_S = 60.0
 # no gateway of ours ever makes such a measurement: an honest engine answers that there is none
 _ABSENT = 'SELECT first("quality") FROM "bitgoeul_absent" WHERE time >= 0s AND time < 1s'
 
@@ -85,7 +87,7 @@ class InfluxConnection:
         if self.settings.gzip:
             lines, headers["Content-Encoding"] = gzip.compress(lines, 1), "gzip"
         path = "/write?" + urlencode({"db": self.settings.database, "precision": "s"})
-        self._request("POST", path, headers, lines)
+        self._request("POST", path, headers, lines, done=(204,))
 
     def csv(self, query: str) -> bytes:
         """The answer as CSV, times in seconds; an empty one may hide an error, so ask `first_s` then."""
@@ -111,7 +113,12 @@ class InfluxConnection:
             raise StoreUnavailable(f"{self.settings.url}: query refused: {error}") from error
 
     def _request(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | memoryview | None = None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | memoryview | None = None,
+        done: Sequence[int] = (200,),
     ) -> bytes:
         try:
             # urllib3 sends any bytes-like, its types know bytes only
@@ -126,8 +133,10 @@ class InfluxConnection:
             ) from error
         except urllib3.exceptions.HTTPError as error:
             raise StoreUnavailable(f"{self.settings.url}: {error}") from error
-        if answer.status in (200, 204):
+        if answer.status in done:
             return answer.data
+        # whoever says something else may be somebody else: a proxy's maintenance page comes with a 200
+        self._checked = self._checked and answer.status >= 300
         raise self._failure(answer)
 
     def _failure(self, answer: urllib3.BaseHTTPResponse) -> Exception:
@@ -188,6 +197,6 @@ def _unknown_database(settings: InfluxSettings, said: str) -> Problem:
 
 def _retry_after_s(answer: urllib3.BaseHTTPResponse) -> float:
     try:
-        return Retry().get_retry_after(answer) or 0.0
+        return min(Retry().get_retry_after(answer) or 0.0, MAX_RETRY_AFTER_S)
     except urllib3.exceptions.InvalidHeader:
         return 0.0

@@ -73,6 +73,17 @@ def test_a_file_that_is_no_store_is_refused(path: Path, content: bytes | None, s
         DuckStore(path)
 
 
+def test_a_damaged_file_is_said_and_what_to_do(store: DuckStore, path: Path) -> None:
+    store.commit(Commit(readings=block(1, 5000)))
+    log = path.with_name(f"{path.name}.wal")
+    before, kept = path.read_bytes(), log.read_bytes()
+    store.close()  # moves the log into the file
+    path.write_bytes(before)
+    log.write_bytes(kept[: len(kept) // 2] + bytes(len(kept) - len(kept) // 2))  # as a power cut may leave it
+    with pytest.raises(Problem, match="damaged; restore it from a back-up"):
+        DuckStore(path)
+
+
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="cannot be opened"):
         DuckStore(tmp_path / "nowhere" / "area.duckdb")
