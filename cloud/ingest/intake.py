@@ -141,7 +141,11 @@ def _take_news(address: Address, message: Arrived, known: Known, books: Books) -
         return
     try:
         if address.leaf == "birth":
-            books.gateways.born(address.gateway, decode_birth(message.payload), message.arrived_s)
+            birth = decode_birth(message.payload)
+            if birth.gateway != address.gateway:
+                LOG.warning("birth under another's name refused topic=%s says=%.64r", message.topic, birth.gateway)
+                return
+            books.gateways.born(address.gateway, birth, message.arrived_s)
         elif address.leaf == "state":
             books.gateways.stated(address.gateway, decode_state(message.payload), message.arrived_s)
             books.gaps.noted(address.gateway, message.arrived_s)

@@ -41,7 +41,7 @@ def content_hash(payload: bytes) -> int:
 class _Run:
     """One run's batches. A hash is remembered in the slot that its number picks, until another takes it."""
 
-    __slots__ = ("done", "hashes", "numbers", "seen_s", "turn", "unfolded")
+    __slots__ = ("conflicts", "done", "hashes", "numbers", "seen_s", "turn", "unfolded")
 
     def __init__(self) -> None:
         self.done = Spans()
@@ -50,6 +50,7 @@ class _Run:
         self.seen_s = 0.0
         self.turn = 0  # counts up: the run with the lowest has been silent for longest
         self.unfolded = 0
+        self.conflicts = 0  # rows on disk of numbers that have one already
 
     def note(self, n: int, hashed: int) -> None:
         self.done.add(n)
@@ -83,6 +84,9 @@ class Ledger:
             if empty or not run.differs(batch.n, hashed):
                 return Verdict.DUPLICATE
             run.note(batch.n, hashed)
+            run.conflicts += 1
+            if run.conflicts >= FOLD_AFTER:
+                self._due.add((gateway, batch.run))
             return Verdict.CONFLICT
         run.note(batch.n, hashed)
         if run.unfolded >= FOLD_AFTER:
@@ -120,9 +124,10 @@ class Ledger:
             run = self._gateways.get(gateway, {}).get(name)
             if run is None:
                 continue
-            until = run.done.highest - HASH_WINDOW
+            # where each number comes with ever new contents, the latest ones' rows are what there is too much of
+            until = run.done.highest - (0 if run.conflicts >= FOLD_AFTER else HASH_WINDOW)
             rows += [(gateway, name, first, min(last, until)) for first, last in run.done if first <= until]
-            run.unfolded = HASH_WINDOW
+            run.unfolded, run.conflicts = HASH_WINDOW, 0
         self._due.clear()
         return rows
 

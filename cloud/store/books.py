@@ -67,10 +67,10 @@ def write_books(connection: duckdb.DuckDBPyConnection, commit: Commit, share: tu
     if commit.forgotten.num_rows:
         for statement in _FORGET_RUNS:
             run(connection, statement, commit.forgotten)
-    if commit.ledger.num_rows:
-        run(connection, "INSERT INTO ledger SELECT gateway, run, n, hash FROM given", commit.ledger)
     if commit.spans.num_rows:
         _replace_spans(connection, commit.spans)
+    if commit.ledger.num_rows:  # after the spans: the latest contents stay known
+        run(connection, "INSERT INTO ledger SELECT gateway, run, n, hash FROM given", commit.ledger)
     if len(commit.released):
         _release(connection, commit.released)
     if commit.quarantine.num_rows:

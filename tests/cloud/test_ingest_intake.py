@@ -94,7 +94,9 @@ def test_births_and_states_of_strangers_and_nonsense_leave_nothing() -> None:
     birth = encode(Birth("g9", "site", NOW_S, "1"))
     huge = encode(State(status="online", outbox_batches=10**30, time_s=-(10**30)))
     desk.prepare(("g9/birth", birth), ("g1/birth", b"\xff"), ("g1/state", b"[]"), ("g2/state", b" " * 200_000))
-    assert desk.books.gateways.get("g9").site is None
+    liar = encode(Birth("g2", "site", NOW_S, "1"))
+    desk.prepare(("g1/birth", liar))
+    assert [desk.books.gateways.get(name).site for name in ("g9", "g1", "g2")] == [None, None, None]
     assert all(row["state_time_s"] is None for row in desk.books.gateways.table(["g1", "g2"]).to_pylist())
     desk.prepare(("g1/state", huge))
     (row,) = desk.books.gateways.table(["g1"]).to_pylist()

@@ -31,6 +31,16 @@ def test_an_empty_batch_is_done_and_never_an_alarm() -> None:
     assert judge(ledger, 1, hashed=9) is CONFLICT
 
 
+def test_ever_new_contents_of_one_number_are_all_stored_and_cost_no_more_than_a_run() -> None:
+    ledger, rows = Ledger(), 0
+    for content in range(2000):
+        assert judge(ledger, 1, hashed=content) is (CONFLICT if content else NEW)
+        rows += 1
+        if ledger.fold() == [("g1", "r", 1, 1)]:
+            rows = 0
+    assert rows <= FOLD_AFTER
+
+
 def test_an_old_number_whose_hash_is_forgotten_is_a_duplicate() -> None:
     ledger = Ledger()
     for n in range(1, HASH_WINDOW + 2):
