@@ -51,6 +51,10 @@ class Flow:
         self._tokens, self._tokens_s = BACKLOG_BURST, 0.0
         self.starved = False
 
+    def unheard_s(self, now_s: float) -> float:
+        """For how long the cloud has said nothing on this connection."""
+        return now_s - self._heard_s
+
     def reset(self, now_s: float) -> None:
         """A connection begins or has ended: all that has no receipt is backlog again."""
         self.sent.clear()

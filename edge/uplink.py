@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 RECONNECT_S = 1.0
 RECONNECT_CAP_S = 60.0
 STEADY_S = 30.0  # a connection that lasted so long was not refused a moment after its acceptance
+DESERTED_S = 300.0  # without a receipt while batches wait: ingest may have found another broker of the list
 RECEIPTS_QUEUED = 256
 REFUSED = "readings-refused"
 
@@ -106,7 +107,8 @@ class Uplink:
                 self._said.pop(broker, None)
                 await self._serve(connection)
                 if not self._leaving:
-                    log.warning("broker-lost broker=%s reason=%r", _url(broker), connection.closed.result())
+                    reason = connection.closed.result() if connection.closed.done() else "no receipt, trying the next"
+                    log.warning("broker-lost broker=%s reason=%r", _url(broker), reason)
             finally:
                 self._connection = None
                 self._flow.reset(time.monotonic())
@@ -130,12 +132,17 @@ class Uplink:
         self._flow.reset(time.monotonic())
         self._connection = connection
         self.publish_state()
-        while not connection.closed.done():
+        while not connection.closed.done() and not self._deserted():
             self._wake.clear()
             self._settle()
             if not connection.busy:
                 self._send(connection, time.monotonic())
             await self._pause(connection)
+
+    def _deserted(self) -> bool:
+        """Whether the cloud is not on this broker, it seems, and may be on another of the list."""
+        silent = self._flow.unheard_s(time.monotonic()) > DESERTED_S
+        return silent and len(self._brokers) > 1 and bool(self._outbox.waiting(1))
 
     async def _pause(self, connection: Connection) -> None:
         """Until something happens: a tick, a receipt, the socket free again, or time for a resend."""

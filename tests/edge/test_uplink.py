@@ -222,6 +222,20 @@ async def test_brokers_are_tried_in_turn(tmp_path: Path, broker: Server, cloud: 
 
 
 @in_loop
+async def test_a_broker_without_a_cloud_is_left_for_the_next(
+    tmp_path: Path, broker: Server, cloud: Receiver, readings_at: Readings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.uplink.DESERTED_S", 0.5)
+    with mosquitto(tmp_path / "deserted", users=PASSWORDS) as deserted:
+        host = make_host(tmp_path, deserted, broker)
+        async with running(host):
+            host.take(T, readings_at(T))
+            await until(wait_delivered(host))
+            await asyncio.sleep(1.5)
+            assert not cloud.births[1:]  # with nothing to deliver there is no reason to go
+
+
+@in_loop
 async def test_a_refusal_is_one_line_that_names_it_and_is_tried_again(
     tmp_path: Path, broker: Server, cloud: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
