@@ -6,6 +6,7 @@ Names of meters are `{site}-{group}-{number}`; units count from 1 on each line, 
 import csv
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,10 @@ import msgspec
 
 from contract.problems import Problem
 from contract.topics import check_name
+from edge.config import Site
 from edge.files import read_toml
 from edge.models import Model, load_model
+from edge.models import quantities as all_quantities
 from simulators.shapes import SOLAR, shape
 
 SITES = Path(__file__).parent / "sites"
@@ -113,7 +116,7 @@ def load_sim_site(name: str | Path) -> SimSite:
     path = SITES / f"{name}.toml"
     if str(name) not in shipped():
         path = Path(name)
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113  # Path.is_file raises for a name that is too long
             known = ", ".join(shipped())
             raise Problem(
                 f"시설 '{name}': 그런 파일도, 제공되는 시설도 없습니다. 제공되는 시설: {known}",
@@ -140,19 +143,36 @@ def _on_line(site: SimSite, gateway: GatewaySpec, line: LineSpec) -> Iterator[Pl
         unit += math.ceil(group.count / model.channels)
 
 
-def write_cloud_files(sites: Iterable[str | Path | SimSite], folder: Path) -> tuple[Path, Path]:
-    """`known.csv` and `sites.csv` of these sites (names, paths or loaded ones), in `folder`. Raises Problem."""
+def write_cloud_files(
+    sites: Iterable[str | Path | SimSite], folder: Path, real: Sequence[Site] = ()
+) -> tuple[Path, ...]:
+    """`known.csv` of these sites (names, paths or loaded ones) and of `real` gateways, and `sites.csv` of the
+    simulated ones where there are any, in `folder`: a gateway's file has no names and roles. Raises Problem.
+    """
     loaded = [site if isinstance(site, SimSite) else load_sim_site(site) for site in sites]
     found = [(site, place) for site in loaded for place in places(site)]
-    _unique("계량기", "meter", [place.name for _, place in found])
-    _unique("게이트웨이", "gateway", [gateway.name for site in loaded for gateway in site.gateway])
+    meters = [(place.gateway, place.name, quantities(place)) for _, place in found]
+    meters += [meter for site in real for meter in _of_gateway(site)]
+    _unique("계량기", "meter", [name for _, name, _ in meters])
+    simulated = [gateway.name for site in loaded for gateway in site.gateway]
+    _unique("게이트웨이", "gateway", simulated + [site.gateway for site in real])
     known, about = folder / "known.csv", folder / "sites.csv"
     header = ("gateway", "meter", "quantity", "valid_from_s", "valid_to_s")
-    rows = [(place.gateway, place.name, quantity, "", "") for _, place in found for quantity in quantities(place)]
-    _write_csv(known, header, rows)
+    _write_csv(
+        known, header, [(gateway, name, quantity, "", "") for gateway, name, read in meters for quantity in read]
+    )
+    if not loaded:
+        return (known,)
     columns = ("site", "name_ko", "name_en", "kind", "meter", "utility", "role", "multiplier")
     _write_csv(about, columns, [_about(site, place) for site, place in found])
     return known, about
+
+
+def _of_gateway(site: Site) -> Iterator[tuple[str, str, list[str]]]:
+    """Gateway, meter and quantities of each meter that a gateway's own file names."""
+    for line in site.line:
+        for meter in line.meter:
+            yield site.gateway, meter.name, meter.quantities or all_quantities(load_model(meter.model))
 
 
 def quantities(place: Place) -> list[str]:
@@ -238,6 +258,6 @@ def _check_group(at: str, group: Group, earlier: dict[str, Group]) -> None:
 
 
 def _unique(what_ko: str, what_en: str, names: Sequence[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise Problem(f"{what_ko} '{name}': 두 번 있습니다", f"{what_en} '{name}' is named twice")
