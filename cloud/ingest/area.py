@@ -80,6 +80,7 @@ class Area:
         problems = [] if self.link.connected else ["broker not connected"]
         problems += [] if self.committer.available else ["store unavailable"]
         problems += [] if self.housekeeping.alive else ["housekeeping ended"]
+        problems += ["this machine's clock is behind those of its gateways"] if self.worker.clock_doubtful else []
         problems += ["ingest stands still"] if time.monotonic() - self.worker.turned_s > STUCK_S else []
         return problems
 

@@ -13,6 +13,7 @@ from itertools import accumulate
 
 from cloud.ingest.check import Bounds
 from cloud.ingest.committer import Committer
+from cloud.ingest.doubt import Opinions
 from cloud.ingest.intake import Books, Prepared, prepare
 from cloud.ingest.known import Known
 from cloud.ingest.link import Arrived, Link
@@ -58,6 +59,8 @@ class Worker:
         self._unacknowledged = 0
         self._looked_s = 0.0
         self._stopping = False
+        self._opinions = Opinions()
+        self.clock_doubtful = False
         self.turned_s = time.monotonic()
 
     def run(self) -> None:
@@ -81,13 +84,22 @@ class Worker:
             self._unacknowledged_bytes += _cost_bytes(arrived)
             self._unacknowledged += 1
         self._finish()
-        if self._committer.has_room and self._ripe():
+        if self._committer.has_room and self._ripe() and not self._in_doubt():
             bounds = Bounds.at(time.time(), self._pace.keep_days)
             self._committer.put(prepare(self._take_pile(), self._area, self._known(), self._books, bounds))
         self.turned_s = time.monotonic()
         if self.turned_s - self._looked_s >= 1.0:
             self._looked_s = self.turned_s
             self._look()
+
+    def _in_doubt(self) -> bool:
+        doubtful = self._opinions.doubt(self._inbox, time.time(), time.monotonic())
+        if doubtful and not self.clock_doubtful:
+            LOG.error("this machine's clock is behind those of its gateways: nothing is judged until it is set")
+        elif self.clock_doubtful and not doubtful:
+            LOG.warning("this machine's clock agrees with its gateways again")
+        self.clock_doubtful = doubtful
+        return doubtful
 
     def _take_pile(self) -> list[Arrived]:
         """The oldest messages, as many as one commit takes."""
@@ -107,7 +119,7 @@ class Worker:
         return abs(time.time() - self._inbox[0].arrived_s)
 
     def _patience_s(self) -> float:
-        if not self._inbox or not self._committer.has_room:
+        if not self._inbox or not self._committer.has_room or self.clock_doubtful:
             return IDLE_S
         return max(0.0, self._pace.flush_s - self._age_s())
 
