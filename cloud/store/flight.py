@@ -1,7 +1,7 @@
 """What other processes may ask the process that owns an area: rows and named tables, over Arrow Flight.
 
-The door is a Unix socket that only the owner's user may open (mode 0600). A ticket is the name of a table, or
-JSON with the arguments of `rows`.
+The door is a Unix socket that only the owner's user may open (mode 0600). A ticket is the name of a table, a JSON
+array of such a name and the arguments for it, or a JSON object with the arguments of `rows`.
 """
 
 import contextlib
@@ -26,7 +26,8 @@ TABLE_TIMEOUT_S = 2.0
 BATCH_ROWS = 65_536  # one message holds one batch, and gRPC's end at 2 GB
 MAX_PATH_BYTES = 107  # what the kernel has room for in a socket's address
 
-Tables = Mapping[str, Callable[[], pa.Table]]
+Tables = Mapping[str, Callable[..., pa.Table]]
+Argument = str | int | None
 
 _umask = threading.Lock()
 
@@ -89,9 +90,10 @@ class FlightStore:
         return _get(self.socket, ticket, self.timeout_s).cast(ROWS)
 
 
-def fetch_table(socket: Path, name: str, timeout_s: float = TABLE_TIMEOUT_S) -> pa.Table:
+def fetch_table(socket: Path, name: str, timeout_s: float = TABLE_TIMEOUT_S, **arguments: Argument) -> pa.Table:
     """The named table of the process behind `socket`. Raises StoreUnavailable."""
-    return _get(socket, name.encode(), timeout_s)
+    ticket = msgspec.json.encode((name, arguments)) if arguments else name.encode()
+    return _get(socket, ticket, timeout_s)
 
 
 def _get(socket: Path, ticket: bytes, timeout_s: float) -> pa.Table:
@@ -104,7 +106,7 @@ def _get(socket: Path, ticket: bytes, timeout_s: float) -> pa.Table:
 
 
 class _Server(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow ships no types
-    def __init__(self, location: str, store: Rows, tables: dict[str, Callable[[], pa.Table]]) -> None:
+    def __init__(self, location: str, store: Rows, tables: Tables) -> None:
         super().__init__(location)
         self._store, self._tables = store, tables
 
@@ -117,11 +119,13 @@ class _Server(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow ships n
         if ticket.startswith(b"{"):
             question = msgspec.json.decode(ticket, type=_Question)
             return self._store.rows(question.start_s, question.end_s, question.meters, question.quantities)
-        name = ticket.decode("utf-8", "replace")
+        name, arguments = ticket.decode("utf-8", "replace"), dict[str, Argument]()
+        if ticket.startswith(b"["):
+            name, arguments = msgspec.json.decode(ticket, type=tuple[str, dict[str, Argument]])
         if name not in self._tables:
             known = ", ".join(sorted(self._tables)) or "none"
             raise flight.FlightServerError(f"no table '{name}'; expected one of {known}")
-        return self._tables[name]()
+        return self._tables[name](**arguments)
 
 
 @contextlib.contextmanager

@@ -48,14 +48,19 @@ def test_quarantine_is_listed_and_replayed(
             assert main(["cloud", "quarantine", "list", "main", "--data", str(tmp_path)]) == 0
             said = capsys.readouterr().out
             assert "g9 r-1 unknown-gateway [{" in said
-            assert "unknown-gateway: the gateway is not registered" in said
+            assert "unknown-gateway (2): the gateway is not registered" in said
             assert "\x1b" not in said
             assert "g9 r-2 unknown-gateway \\x1b[2J\\u202e no JSON" in said
             assert "g9: 2 in quarantine, 0 dropped beyond its share" in said
+            assert main(["cloud", "quarantine", "list", "main", "--data", str(tmp_path), "--gateway", "g1"]) == 0
+            assert capsys.readouterr().out == "no such row in quarantine\n"
             chosen.known.write_text(KNOWN.replace("g2", "g9"), "utf-8")
             eventually(lambda: "known read again" in area.said())
             assert main(["cloud", "quarantine", "replay", "main", "--data", str(tmp_path)]) == 0
-            assert capsys.readouterr().out.startswith(f"{BATCH_ROWS} readings stored, 1 rows released")
+            assert capsys.readouterr().out == (
+                f"1 rows taken out of quarantine, {BATCH_ROWS} readings of them stored;"
+                " 1 rows refused still or again are in it\n"
+            )
     assert main(["cloud", "quarantine", "list", "main", "--data", str(tmp_path)]) == 1
     assert "the area's process does not answer; it must be running" in capsys.readouterr().err
 

@@ -44,6 +44,19 @@ def test_a_named_table_is_made_at_each_question(store: DuckStore, tmp_path: Path
         assert fetch_table(tmp_path / "s", "live").num_rows == 0
 
 
+def test_a_table_is_asked_for_with_arguments(store: DuckStore, tmp_path: Path) -> None:
+    def asked(gateway: str | None = None, limit: int = 1000) -> pa.Table:
+        return pa.table({"gateway": [gateway], "limit": [limit]})
+
+    with AreaServer(tmp_path / "s", store, {"asked": asked}):
+        assert fetch_table(tmp_path / "s", "asked", gateway='"g1').to_pylist() == [{"gateway": '"g1', "limit": 1000}]
+        assert fetch_table(tmp_path / "s", "asked", gateway=None, limit=2).to_pylist() == [
+            {"gateway": None, "limit": 2}
+        ]
+        with pytest.raises(StoreUnavailable, match="unexpected keyword argument 'where'"):
+            fetch_table(tmp_path / "s", "asked", where="1=1")
+
+
 def test_an_unknown_table_is_named(store: DuckStore, tmp_path: Path) -> None:
     with (
         AreaServer(tmp_path / "s", store, {"live": lambda: LIVE}),
@@ -54,7 +67,7 @@ def test_an_unknown_table_is_named(store: DuckStore, tmp_path: Path) -> None:
 
 def test_a_ticket_of_nonsense_is_refused(store: DuckStore, tmp_path: Path) -> None:
     with AreaServer(tmp_path / "s", store), flight.connect(f"grpc+unix://{tmp_path}/s") as client:
-        for ticket in (b"{", b'{"start_s":1}', b'{"start_s":1,"end_s":2,"where":"1=1"}', b"\xff"):
+        for ticket in (b"{", b'{"start_s":1}', b'{"start_s":1,"end_s":2,"where":"1=1"}', b"\xff", b"[", b'["x"]'):
             with pytest.raises(flight.FlightServerError):
                 client.do_get(flight.Ticket(ticket)).read_all()
 
