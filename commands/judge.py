@@ -14,8 +14,10 @@ changed, invented or hidden, or missed without a reason. PLAN.json:
 
 `destroyed` are copies of outboxes that were wiped or replaced: what waited in them for a receipt is no loss of
 the system's. `down` are the times from the end of a gateway's process to the start of the next; it may miss ticks
-until a meter of it has answered again, and STARTING_S at the most. A value is hidden where the store says that it
-is missing, and the meter had given one: that may be honest (it came too late), but not often.
+until a meter of it has answered again, and STARTING_S at the most, and the tick that it was about when it ended. A value
+is hidden where the store says that it is missing, and the meter had given one; a row is unasked where the store says
+that a value is missing while its gateway was up and no meter had a fault: both may be honest (it came too late), but
+not often. `readings` are those that have a value.
 """
 
 import bisect
@@ -37,6 +39,7 @@ DONE, REFUSED = 3, 4  # states of a receipted batch in the outbox; in all others
 MISSING_FROM = 16  # a quality from here on says why there is no value
 # The answer's last byte leaves the meter after the middle of the exchange, which is the gateway's moment.
 SERVED_BEFORE_S, SERVED_AFTER_S = 0.5, 1.5
+TAKEN_AFTER_S = 0.5  # a tick is on disk so long after its last answer
 STARTING_S = 10.0
 HIDDEN_SHARE = 0.002
 
@@ -153,7 +156,7 @@ def missed_ticks(
     for tick in range(int(first), int(gateway["to_s"]), tick_s):
         absent = {meter for meter, about in gateway["meters"].items() if _lacks(meter, about, tick, found)}
         missed += bool(absent)
-        down = any(start - tick_s <= tick <= end for start, end in gateway["down"])
+        down = any(start <= tick <= end for start, end in gateway["down"])
         unexplained += not down and any((meter, tick) not in excused for meter in absent)
     return [missed, unexplained]
 
@@ -165,15 +168,25 @@ def _lacks(meter: str, about: dict[str, Any], tick: int, found: dict[tuple[str, 
 
 
 def _until_answered(gateway: dict[str, Any], tick_s: int, served: Served) -> list[tuple[float, float]]:
-    """The gateway's times away, each up to the tick after its first question to a meter."""
+    """The gateway's times away: from the tick that it had not taken yet to the one after its first question."""
     keys = [(meter, quantity) for meter, about in gateway["meters"].items() for quantity in about["quantities"]]
     answers = sorted({at_s for key in keys for at_s, _ in served.get(key, [])})
     away = []
     for start, end in gateway["down"]:
         after = bisect.bisect(answers, end)
         first_s = answers[after] if after < len(answers) else end + STARTING_S
-        away.append((start, min(first_s, end + STARTING_S) + tick_s))
+        before = bisect.bisect(answers, start) - 1
+        last_s = answers[before] if before >= 0 else -math.inf
+        away.append((_not_taken(start, last_s, tick_s), min(first_s, end + STARTING_S) + tick_s))
     return away
+
+
+def _not_taken(killed_s: float, last_s: float, tick_s: int) -> float:
+    """From when on no tick need have been taken; `last_s` is when a meter answered last before the kill."""
+    if last_s >= killed_s - TAKEN_AFTER_S:
+        return killed_s - tick_s
+    begun_s = killed_s // tick_s * tick_s
+    return begun_s if last_s < begun_s else killed_s
 
 
 def judge(plan: dict[str, Any]) -> dict[str, int]:
@@ -186,8 +199,9 @@ def judge(plan: dict[str, Any]) -> dict[str, int]:
         stored[identity] = row
     served = read_served(plan["served"])
     missing = sum(row.quality >= MISSING_FROM for row in stored.values())
-    counts = {"readings": len(stored), "missing": missing, "lost": 0, "duplicated": raw - len(stored)}
+    counts = {"readings": len(stored) - missing, "missing": missing, "lost": 0, "duplicated": raw - len(stored)}
     counts |= {"changed": changed, "invented": _invented(stored, served), "hidden": _hidden(stored, served)}
+    counts["unasked"] = 0
     counts |= {"destroyed": 0, "ticks_missed": 0, "ticks_unexplained": 0}
     found: dict[tuple[str, str], set[int]] = {}
     for meter, quantity, time_s in stored:
@@ -195,6 +209,7 @@ def judge(plan: dict[str, Any]) -> dict[str, int]:
     for gateway in plan["gateways"]:
         destroyed = _compare(gateway, stored, counts)
         away = gateway | {"down": _until_answered(gateway, plan["tick_s"], served)}
+        counts["unasked"] += _unasked(stored, away)
         missed, unexplained = missed_ticks(away, plan["tick_s"], found, destroyed)
         counts["ticks_missed"] += missed
         counts["ticks_unexplained"] += unexplained
@@ -204,7 +219,7 @@ def judge(plan: dict[str, Any]) -> dict[str, int]:
 def guilty(counts: dict[str, int]) -> bool:
     """Whether anything was done that must not be, or nothing was there to judge."""
     crimes = ("lost", "duplicated", "changed", "invented", "ticks_unexplained")
-    hidden = counts["hidden"] > HIDDEN_SHARE * counts["readings"]
+    hidden = max(counts["hidden"], counts["unasked"]) > HIDDEN_SHARE * counts["readings"]
     return hidden or not counts["readings"] or any(counts[name] for name in crimes)
 
 
@@ -238,6 +253,15 @@ def _hidden(stored: dict[Identity, Row], served: Served) -> int:
     )
 
 
+def _unasked(stored: dict[Identity, Row], gateway: dict[str, Any]) -> int:
+    """How many rows of the gateway's meters say "missing" at a time when it was up."""
+    return sum(
+        meter in gateway["meters"] and not any(start <= time_s <= end for start, end in gateway["down"])
+        for (meter, _, time_s), row in stored.items()
+        if row.quality >= MISSING_FROM
+    )
+
+
 def _gave_value(entries: list[tuple[float, float | None]], from_s: float, to_s: float) -> bool:
     start = bisect.bisect_left(entries, from_s, key=lambda one: one[0])
     end = bisect.bisect_left(entries, to_s, key=lambda one: one[0])
@@ -245,13 +269,15 @@ def _gave_value(entries: list[tuple[float, float | None]], from_s: float, to_s: 
 
 
 def _journal(gateway: dict[str, Any]) -> tuple[dict[Identity, Row], set[Identity]]:
-    final = read_outbox(gateway["outbox"])
-    taken, destroyed = dict(final.rows), set[Identity]()
-    for path in gateway["destroyed"]:
+    taken, destroyed, receipted = dict[Identity, Row](), set[Identity](), set[Identity]()
+    for number, path in enumerate([*gateway["destroyed"], gateway["outbox"]]):
         copy = read_outbox(path)
         taken |= copy.rows
-        destroyed |= copy.waiting
-    return taken, destroyed - (final.rows.keys() - final.waiting)
+        receipted |= copy.rows.keys() - copy.waiting
+        if number < len(gateway["destroyed"]):
+            destroyed |= copy.waiting
+    # what any of them has a receipt for must be in the store, whatever became of the others
+    return taken, destroyed - receipted
 
 
 def main(path: str) -> int:

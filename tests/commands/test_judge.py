@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def _reading(tick_s: int) -> Reading:
     return Reading(METER, QUANTITY, tick_s, _value(tick_s), at_ms=100)
 
 
-def _outbox(path: Path, ticks: range) -> None:
+def _outbox(path: Path, ticks: Iterable[int]) -> None:
     outbox = Outbox(OutboxConfig(path=str(path)), Alarms())
     for tick_s in ticks:
         assert outbox.take("line", tick_s, [_reading(tick_s)], tick_s + 0.2, "system")
@@ -84,7 +85,7 @@ def _verdict(folder: Path, **gateway: Any) -> dict[str, int]:
     argv = [sys.executable, str(ROOT / "commands" / "judge.py"), str(file)]
     found = subprocess.run(argv, capture_output=True, text=True, check=False)
     counts: dict[str, int] = json.loads(found.stdout)
-    crimes = ("lost", "duplicated", "changed", "invented", "hidden", "ticks_unexplained")
+    crimes = ("lost", "duplicated", "changed", "invented", "hidden", "unasked", "ticks_unexplained")
     assert found.returncode == any(counts[name] for name in crimes)
     return {name: count for name, count in counts.items() if count}
 
@@ -124,7 +125,43 @@ def test_a_value_of_no_meter_is_invented(folder: Path) -> None:
 
 def test_a_value_that_became_missing_is_hidden(folder: Path) -> None:
     _store(folder / "area.duckdb", [(t, _value(t) if t != TICKS[1] else None) for t in TICKS])
-    assert _verdict(folder) == {"readings": 5, "missing": 1, "changed": 1, "hidden": 1}
+    assert _verdict(folder) == {"readings": 4, "missing": 1, "changed": 1, "hidden": 1, "unasked": 1}
+
+
+def test_a_gateway_that_never_asks_its_meters_is_convicted(folder: Path) -> None:
+    (folder / "outbox.sqlite").unlink()
+    _outbox(folder / "outbox.sqlite", range(0))
+    _served(folder / "served.jsonl", range(0))
+    _store(folder / "area.duckdb", [(t, None) for t in TICKS])
+    assert _verdict(folder) == {"missing": 5, "unasked": 5}
+    # but for the time in which it was away
+    _served(folder / "served.jsonl", TICKS[3:])
+    _store(folder / "area.duckdb", [(t, _value(t)) for t in TICKS[4:]])
+    assert _verdict(folder, down=[(TICKS[0], TICKS[3])])["missing"] == 4
+
+
+def test_what_was_receipted_once_is_lost_whatever_outbox_it_waited_in_too(folder: Path) -> None:
+    _store(folder / "area.duckdb", [(t, _value(t)) for t in TICKS[1:]])
+    (folder / "outbox.sqlite").rename(folder / "waiting")
+    outbox = Outbox(OutboxConfig(path=str(folder / "receipted")), Alarms())
+    outbox.take("line", TICKS[0], [_reading(TICKS[0])], TICKS[0], "system")
+    outbox.done({outbox.run: [(1, 1)]})
+    outbox.close()
+    _outbox(folder / "outbox.sqlite", TICKS[1:])
+    destroyed = [str(folder / "waiting"), str(folder / "receipted")]
+    assert _verdict(folder, destroyed=destroyed)["lost"] == 1
+
+
+def test_the_tick_before_a_kill_is_excused_only_while_it_was_read(folder: Path) -> None:
+    (folder / "outbox.sqlite").unlink()
+    _outbox(folder / "outbox.sqlite", [t for t in TICKS if t != TICKS[2]])
+    _store(folder / "area.duckdb", [(t, _value(t)) for t in TICKS if t != TICKS[2]])
+
+    def unexplained(killed_s: float) -> int:
+        return _verdict(folder, down=[(killed_s, killed_s)]).get("ticks_unexplained", 0)
+
+    # answered at .105: before that, and a moment after, it need not be on disk
+    assert [unexplained(TICKS[2] + after_s) for after_s in (0.05, 0.3, 0.9)] == [0, 0, 1]
 
 
 def test_a_quantity_that_never_came_misses_every_tick(folder: Path) -> None:
