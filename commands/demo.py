@@ -5,7 +5,9 @@ it lies in one folder and ends with the command.
 """
 
 import argparse
+import fcntl
 import json
+import math
 import shutil
 import signal
 import sys
@@ -19,17 +21,21 @@ from types import FrameType
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from commands import judge, stretch
+from commands import stretch
 from commands.language import say
 from commands.listener import Listener, freshness_s
 from commands.processes import Child, bitgoeul, check_alive, stop_all, wait_until
+from commands.tally import moments, tally
 from contract.problems import Problem, UsageProblem
 from simulators.servers import free_port
 
 SITES = ("hanam", "pyeongdong", "suwan", "cheomdan")
 TICK_S = 1
 STALE_AFTER_S = 10
+WATCH_S = 0.5
+LAST_PORT = 65_535
 LAST_S = 3.0  # readings nearer to the end are not judged for freshness: the end of the gateways overtakes them
+JUDGED_S = 600.0  # freshness is of the last ten minutes
 MARK = "bitgoeul-demo"
 DEFAULT = Path(__file__).parent.parent / "data" / "demo"
 
@@ -52,6 +58,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--for",
         dest="for_s",
         type=float,
+        default=math.inf,
         metavar="SECONDS",
         help=say("이만큼 지나면 스스로 끝납니다", "end by itself after so long"),
     )
@@ -72,40 +79,68 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until the time is over, SIGTERM or Ctrl-C; 0 when nothing was lost or doubled."""
-    if args.for_s is not None and args.for_s <= 0:
+    if not args.for_s > 0:  # nor what is no number
         raise UsageProblem("--for: 0보다 큰 초를 주십시오", "--for: expected seconds above 0")
-    folder = _fresh(args.data)
+    if not 0 <= args.port <= LAST_PORT:
+        raise UsageProblem(f"--port {args.port}: 0~{LAST_PORT}", f"--port {args.port}: expected 0 to {LAST_PORT}")
     signal.signal(signal.SIGTERM, _interrupt)
+    city: City | None = None
     with ExitStack() as stack:
         try:
+            folder = _fresh(args.data, stack)
             city = _start(folder, args.port or free_port(), stack)
             _say_ready(city)
-            time.sleep(args.for_s) if args.for_s is not None else signal.pause()
+            _watch(city, args.for_s)
         except KeyboardInterrupt:
-            if "city" not in locals():
+            if city is None:
                 return 130
             _progress("\n")
         summary = _finish(city)
     _print(summary, as_json=args.json)
-    return 0 if summary["lost"] == summary["duplicated"] == 0 else 1
+    return 0 if summary["lost"] == summary["duplicated"] == 0 < summary["readings_stored"] else 1
+
+
+def _watch(city: City, for_s: float) -> None:
+    """Until the time is over. Raises Problem when a part of the city ends before."""
+    until_s = time.monotonic() + for_s
+    while (left_s := until_s - time.monotonic()) > 0:
+        time.sleep(min(left_s, WATCH_S))
+        check_alive([*city.others, *city.gateways])
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _fresh(folder: Path) -> Path:
-    """The folder, empty but for the mark that lets the next demo empty it again. Raises Problem."""
-    folder = folder.absolute()
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / MARK).exists():
+def _fresh(folder: Path, stack: ExitStack) -> Path:
+    """The folder, empty but for the mark that lets the next demo empty it again, and ours until `stack` ends.
+
+    Raises Problem.
+    """
+    folder = folder.resolve()
+    mark = folder / MARK
+    try:
+        if folder.exists() and any(folder.iterdir()) and not mark.exists():
             raise Problem(
                 f"{folder}: 비어 있지 않고, 데모의 폴더가 아닙니다. 다른 폴더를 --data로 주십시오",
                 f"{folder}: not empty, and not a demo's folder; give another one with --data",
             )
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARK).touch()
+        folder.mkdir(parents=True, exist_ok=True)
+        fcntl.flock(stack.enter_context(mark.open("w")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for old in folder.iterdir():
+            if old.is_dir() and not old.is_symlink():
+                shutil.rmtree(old)
+            elif old != mark:
+                old.unlink()
+    except BlockingIOError as error:
+        raise Problem(
+            f"{folder}: 다른 데모가 쓰고 있습니다. 다른 폴더를 --data로 주십시오",
+            f"{folder}: another demo is using it; give another folder with --data",
+        ) from error
+    except OSError as error:
+        raise Problem(
+            f"{folder}: 쓸 수 없습니다: {error.strerror}", f"{folder}: cannot be used: {error.strerror}"
+        ) from error
     return folder
 
 
@@ -194,29 +229,23 @@ def _finish(city: City) -> dict[str, float | int]:
     city.listener.close()
     until_s = time.time()
     stop_all(city.others)
-    taken: set[judge.Identity] = set()
-    for name in city.stretch.gateways:
-        taken |= judge.read_outbox(str(city.stretch.outbox(name))).rows.keys()
-    rows = list(judge.read_store({"duckdb": str(stretch.area_file(city.stretch))}))
-    stored = {identity for identity, _ in rows}
-    moments: dict[int, list[float]] = {}
-    for (_, _, time_s), row in rows:
-        moments.setdefault(time_s, []).append(time_s + row.at_ms / 1000)
-    moments = {time_s: of_tick for time_s, of_tick in moments.items() if city.ready_at_s <= time_s <= judged_to_s}
-    ages = sorted(freshness_s(city.listener.events, moments, until_s))
+    area = stretch.area_file(city.stretch)
+    found = tally(area, [city.stretch.outbox(name) for name in city.stretch.gateways])
+    judged_from_s = max(city.ready_at_s, judged_to_s - JUDGED_S)
+    ages = sorted(freshness_s(city.listener.events, moments(area, judged_from_s, judged_to_s), until_s))
     return {
         "gateways": alive,
-        "meters": len({meter for (meter, _, _), row in rows if row.value is not None}),
-        "readings_taken": len(taken),
-        "readings_stored": len(stored),
-        "lost": len(taken - stored),
-        "duplicated": len(rows) - len(stored),
+        "meters": found.meters,
+        "readings_taken": found.taken,
+        "readings_stored": found.stored,
+        "lost": found.lost,
+        "duplicated": found.rows - found.stored,
         "freshness_p95_s": round(ages[int(len(ages) * 0.95)], 3) if ages else -1,
         "ready_s": round(city.ready_s, 1),
     }
 
 
-def _each(children: list[Child], action: Callable[[Child], None]) -> None:
+def _each(children: list[Child], action: Callable[[Child], object]) -> None:
     for child in children:
         action(child)
 

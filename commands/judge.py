@@ -14,13 +14,14 @@ changed, invented or hidden, or missed without a reason. PLAN.json:
 
 `destroyed` are copies of outboxes that were wiped or replaced: what waited in them for a receipt is no loss of
 the system's. `down` are the times from the end of a gateway's process to the start of the next; it may miss ticks
-until a meter of it has answered again, and STARTING_S at the most, and the tick that it was about when it ended. A value
-is hidden where the store says that it is missing, and the meter had given one; a row is unasked where the store says
-that a value is missing while its gateway was up and no meter had a fault: both may be honest (it came too late), but
-not often. `readings` are those that have a value.
+until a meter of it has answered again, and STARTING_S at the most, and the tick that it was about when it ended. A
+value is hidden where the store says that it is missing, and the meter had given one; a row is unasked where the store
+says that a value is missing while its gateway was up and no meter had a fault: both may be honest (it came too late),
+but not often. `readings` are those that have a value.
 """
 
 import bisect
+import contextlib
 import csv
 import io
 import json
@@ -67,14 +68,18 @@ def read_outbox(path: str) -> Taken:
     """Every reading in an outbox file, by identity."""
     rows: dict[Identity, Row] = {}
     waiting: set[Identity] = set()
-    db = sqlite3.connect(path)
-    for state, payload in db.execute("SELECT state, payload FROM batch JOIN body USING (id)"):
-        batch = dict(read_batch(zlib.decompress(payload)))
+    for state, batch in read_batches(path):
         rows |= batch
         if state not in (DONE, REFUSED):
             waiting |= batch.keys()
-    db.close()
     return Taken(rows, waiting)
+
+
+def read_batches(path: str) -> Iterator[tuple[int, dict[Identity, Row]]]:
+    """The state and the readings of each batch in an outbox file, oldest first."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for state, payload in db.execute("SELECT state, payload FROM batch JOIN body USING (id) ORDER BY id"):
+            yield state, dict(read_batch(zlib.decompress(payload)))
 
 
 def read_batch(payload: bytes) -> Iterator[tuple[Identity, Row]]:

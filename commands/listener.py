@@ -11,12 +11,15 @@ TIMEOUT_S = 5.0
 
 @dataclass(frozen=True)
 class Shown:
-    """One event: when it came (UTC epoch), and the newest tick in it with the number of series that had it."""
+    """One event: when it came (UTC epoch), and (tick, series that are at it or later) of its latest ticks."""
 
     at_s: float
     state: str
-    tick_s: int | None
-    series: int
+    reached: tuple[tuple[int, int], ...]
+
+    def series_at(self, tick_s: int) -> int:
+        """How many series are at this tick or later, as far as the event tells."""
+        return max((count for time_s, count in self.reached if time_s >= tick_s), default=0)
 
 
 @dataclass
@@ -60,27 +63,22 @@ class Listener:
                 name = line[7:].strip()
             elif line.startswith(b"data: ") and name == b"live":
                 at_s, body = time.time(), json.loads(line[6:])
-                self.events.append(Shown(at_s, body["status"]["state"], body["tick_s"], body["series_in_tick"]))
+                reached = tuple((time_s, count) for time_s, count in body["reached"])
+                self.events.append(Shown(at_s, body["status"]["state"], reached))
 
 
 def freshness_s(events: list[Shown], moments: dict[int, list[float]], until_s: float) -> list[float]:
     """For each reading the time from its moment until it was shown, in seconds.
 
     `moments` are the moments of reading by tick (UTC epoch). An event does not say which readings of a tick it
-    has, so a tick counts as shown once an event has it whole, or has a later one. What was never shown has the
-    age that it had at `until_s`, when the listening ended.
+    has, so a tick counts as shown once as many series as it has readings are at it or later: the slowest decides. What
+    was never shown has the age that it had at `until_s`, when the listening ended.
     """
     coming = iter(sorted(events, key=lambda event: event.at_s))
     event = next(coming, None)
     ages: list[float] = []
     for tick_s, at_s in sorted(moments.items()):
-        while event and not _shows(event, tick_s, len(at_s)):
+        while event and event.series_at(tick_s) < len(at_s):
             event = next(coming, None)
         ages += [(event.at_s if event else until_s) - moment_s for moment_s in at_s]
     return ages
-
-
-def _shows(event: Shown, tick_s: int, series: int) -> bool:
-    if event.tick_s is None:
-        return False
-    return event.tick_s > tick_s or (event.tick_s == tick_s and event.series >= series)

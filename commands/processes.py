@@ -69,14 +69,15 @@ class Child:
         if self._process is not None:
             self._process.terminate()
 
-    def wait(self, timeout_s: float) -> None:
-        """Wait until it has ended by itself; SIGKILL for what has not in time."""
+    def wait(self, timeout_s: float) -> int:
+        """Its exit status, once it has ended by itself; SIGKILL for what has not in time, which is no 0."""
         if self._process is None:
-            return
+            return 0
         try:
-            self._process.wait(timeout_s)
+            return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.kill()
+            return -signal.SIGKILL
 
     def stop(self, timeout_s: float = 10) -> None:
         """SIGTERM, and SIGKILL for what is not gone in time."""

@@ -62,12 +62,42 @@ def test_ctrl_c_ends_it_whole(tmp_path: Path) -> None:
     assert _left_over(folder) == []
 
 
-@pytest.mark.parametrize("what", ["somebody's file", "not a number"])
-def test_what_it_cannot_do_is_one_line(tmp_path: Path, what: str) -> None:
+@pytest.mark.parametrize(
+    ("folder", "more"),
+    [
+        (".", []),  # somebody's, not a demo's
+        ("file", []),
+        ("file/below", []),
+        ("new", ["--for", "-1"]),
+        ("new", ["--for", "nan"]),
+        ("new", ["--port", "99999"]),
+    ],
+)
+def test_what_it_cannot_do_is_one_line(tmp_path: Path, folder: str, more: list[str]) -> None:
     (tmp_path / "file").touch()
-    more = ["--for", "-1"] if what == "not a number" else []
-    with _demo(tmp_path, *more) as demo:
+    with _demo(tmp_path / folder, *more) as demo:
         _, error = demo.communicate(timeout=20)
     assert demo.returncode in (1, 2)
     assert len(error.splitlines()) == 1
     assert (tmp_path / "file").exists()
+
+
+def test_two_demos_do_not_share_a_folder_and_a_part_that_ends_is_missed(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    with _demo(folder) as demo:
+        assert demo.stderr is not None
+        for line in demo.stderr:
+            if "Bitgoeul is up" in line:
+                break
+        with _demo(folder) as second:
+            _, error = second.communicate(timeout=20)
+        assert (second.returncode, error.count("\n")) == (1, 1)
+        assert "another demo is using it" in error
+        (portal,) = (
+            one for one in psutil.process_iter() if "portal" in _cmdline(one) and str(folder) in str(_cmdline(one))
+        )
+        portal.kill()
+        _, error = demo.communicate(timeout=60)
+    assert demo.returncode == 1
+    assert "portal: has ended" in error.splitlines()[-1]
+    assert _left_over(folder) == []

@@ -91,7 +91,7 @@ def status(snapshot: Snapshot, areas: tuple[AreaStatus, ...], stale_after_s: int
 
 def event(n: int, snapshot: Snapshot, shown: View) -> bytes:
     """The server-sent event "live". Times are epoch milliseconds; a cell is [now, day, day_note, note, extra,
-    state, day_state, number, meters].
+    state, day_state, number, meters]; `reached` is [tick in s, series that are at it or later], newest first.
     """
     tick = snapshot.tick
     body = {
@@ -99,6 +99,7 @@ def event(n: int, snapshot: Snapshot, shown: View) -> bytes:
         "made_ms": round(snapshot.made_s * 1000),
         "tick_s": tick.time_s if tick else None,
         "series_in_tick": tick.series if tick else 0,
+        "reached": tick.reached if tick else (),
         "first_reading_ms": tick.first_ms if tick else None,
         "last_reading_ms": tick.last_ms if tick else None,
         "status": asdict(shown.status),

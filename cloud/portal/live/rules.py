@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from cloud.portal.live.meters import REASONS, Bools, Column, Floats, Meters, gather, unlisted
+from cloud.portal.live.meters import REASONS, Bools, Column, Floats, Ints, Meters, gather, unlisted
 from cloud.portal.live.rates import Trail
 from cloud.portal.live.rhythm import Rhythm
 from cloud.portal.live.sites import Roster
@@ -34,6 +34,7 @@ DAY = {
 _NOW_PARTS = (NOW["electricity"], "electricity_import_power_kw", "electricity_export_power_kw")
 _DAY_PARTS = (DAY["electricity"], "electricity_import_kwh", "electricity_export_kwh")
 
+_TICKS_TOLD = 20
 _RECENT_S = 5  # a gateway further behind the newest tick says nothing about when to ask
 
 _STALE, _WARMING_UP, _NEVER_HEARD, _NO_MIDNIGHT, _FELL = map(
@@ -58,6 +59,7 @@ class Tick:
     """The newest tick that brought a value: how many series have come in for it, the missing ones too, and the
     first and last moment of reading, epoch milliseconds.
 
+    `reached` has the latest times that any series is at, newest first, and how many series are there or later.
     `lag_s` is the time since reading that 95 of 100 series do not exceed, among these and those that are at most
     some seconds behind.
     """
@@ -67,6 +69,7 @@ class Tick:
     first_ms: int
     last_ms: int
     lag_s: float
+    reached: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -205,4 +208,10 @@ def _newest(live: pa.Table, clock: Clock) -> Tick | None:
     moments_ms = time_s[recent] * 1000 + live["at_ms"].cast(pa.int64()).fill_null(0).to_numpy()[recent]
     of_tick = moments_ms[time_s[recent] == newest]
     lag_s = clock.now_s - float(np.quantile(moments_ms, 0.05)) / 1000
-    return Tick(newest, int((time_s == newest).sum()), int(of_tick.min()), int(of_tick.max()), lag_s)
+    return Tick(newest, int((time_s == newest).sum()), int(of_tick.min()), int(of_tick.max()), lag_s, _reached(time_s))
+
+
+def _reached(time_s: Ints) -> tuple[tuple[int, int], ...]:
+    times, counts = np.unique(time_s[time_s > 0], return_counts=True)
+    latest = slice(None, -1 - _TICKS_TOLD, -1)
+    return tuple(zip(times[latest].tolist(), np.cumsum(counts[::-1])[:_TICKS_TOLD].tolist(), strict=True))
