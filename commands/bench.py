@@ -2,6 +2,8 @@
 
 import argparse
 import importlib
+import signal
+from types import FrameType
 from typing import cast
 
 from commands.__main__ import Command
@@ -34,8 +36,13 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the chosen benchmark."""
+    """Run the chosen benchmark; whoever ends it ends its servers too."""
+    signal.signal(signal.SIGTERM, _interrupt)
     return _module(args.module).run(args)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _module(name: str) -> Command:

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from commands import stretch
 from commands.language import say
-from commands.processes import ROOT, Child, stop_all, wait_until
-from contract.problems import UsageProblem
+from commands.processes import ROOT, Child, check_alive, stop_all, wait_until
+from contract.problems import Problem, UsageProblem
 from simulators.network import Link, Mode
 from simulators.servers import Server, create_database, influxdb, mosquitto
 
@@ -36,6 +36,7 @@ class Field:
     """What is under fire, and what was done to it."""
 
     sites: stretch.Sites
+    meters: Child
     broker: Server
     influx: Server | None
     area: Child
@@ -99,7 +100,7 @@ def _field(folder: Path, store: str, chance: random.Random) -> Iterator[Field]:
             name: stretch.gateway(sites, name, f"mqtt://127.0.0.1:{links[name].port}") for name in sites.gateways
         }
         stack.callback(stop_all, list(gateways.values()))
-        under_fire = Field(sites, broker, influx, area, gateways, links, chance)
+        under_fire = Field(sites, meters, broker, influx, area, gateways, links, chance)
         under_fire.down = {name: [] for name in gateways}
         under_fire.destroyed = {name: [] for name in gateways}
         area.start()
@@ -125,10 +126,22 @@ def _fire(under_fire: Field, kills: int, readings: int) -> None:
     under_fire.random.shuffle(first)
     while first or under_fire.kills < kills or _served(under_fire) < readings:
         time.sleep(under_fire.random.uniform(*BETWEEN_S))
+        _check_alive(under_fire)
         blow = first.pop() if first else under_fire.random.choices(list(blows), list(blows.values()))[0]
         what = blow(under_fire)
         under_fire.done[blow.__name__.lstrip("_")] += 1
         print(f"kills={under_fire.kills}/{kills} answers={_served(under_fire):,} {what}", file=sys.stderr, flush=True)
+
+
+def _check_alive(under_fire: Field) -> None:
+    """Who dies without a blow is no part of the game. Raises Problem."""
+    check_alive([under_fire.meters, under_fire.area, *under_fire.gateways.values()])
+    for server in (under_fire.broker, under_fire.influx):
+        if server is not None and not server.running:
+            raise Problem(
+                f"{server.name}: 죽이지 않았는데 끝났습니다 (기록: {server.log})",
+                f"{server.name}: has ended, and nobody killed it (log: {server.log})",
+            )
 
 
 def _served(under_fire: Field) -> int:
@@ -236,6 +249,7 @@ def _files(database: Path) -> list[Path]:
 
 def _cease(under_fire: Field) -> float:
     """Mend everything, stop reading, let the outboxes empty; when reading stopped."""
+    _check_alive(under_fire)
     for timer in under_fire.timers:
         timer.cancel()
         timer.join()
@@ -249,7 +263,12 @@ def _cease(under_fire: Field) -> float:
     for drain in drains:
         drain.start()
     for drain in drains:
-        drain.wait(DRAIN_S)
+        if drain.wait(DRAIN_S):
+            raise Problem(
+                f"{drain.name}: 전송 대기함을 다 보내지 못했습니다: {drain.last_words()}",
+                f"{drain.name}: its outbox was not sent whole: {drain.last_words()}",
+            )
+    check_alive([under_fire.area])
     under_fire.area.stop()
     return ended_s
 

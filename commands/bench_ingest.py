@@ -20,7 +20,16 @@ from pathlib import Path
 from cloud.ingest.known import COLUMNS
 from cloud.store.duck import DuckStore
 from commands import bench_limits
-from commands.bench_publisher import AREA, BATCH_READINGS, QUANTITIES, Load, gateway_name, meter_names, publish
+from commands.bench_publisher import (
+    AREA,
+    BATCH_READINGS,
+    METERS,
+    QUANTITIES,
+    Load,
+    gateway_name,
+    meter_names,
+    publish,
+)
 from commands.language import say
 from commands.processes import Child, bitgoeul, wait_until
 from contract.problems import Problem, UsageProblem
@@ -48,7 +57,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 when nothing was lost or doubled; the figures are not judged here."""
     wanted = STORES if args.store == "both" else (args.store,)
-    figures: dict[str, float] = {}
+    figures: dict[str, float] = {"gateways": args.gateways, "meters": args.gateways * METERS}
     folder = Path(tempfile.mkdtemp(prefix="bitgoeul-bench-"))
     try:
         for store in wanted:
@@ -81,7 +90,7 @@ def _load(gateways: int, readings: int) -> Load:
 
 def _duckdb(folder: Path, load: Load) -> dict[str, float]:
     with mosquitto(folder / "broker") as broker:
-        per_s = _ingest(folder, broker, load, [])
+        per_s, twice = _ingest(folder, broker, load, [])
     store = DuckStore(folder / f"{AREA}.duckdb")
     try:
         counts = store.counts(load.start_s, load.start_s + load.batches + 1)
@@ -90,20 +99,22 @@ def _duckdb(folder: Path, load: Load) -> dict[str, float]:
         store.close()
     print(say("DuckDB만 측정 중", "measuring DuckDB by itself"), flush=True)
     limit_per_s = bench_limits.duckdb_per_s(folder / "limit.duckdb", load)
-    return {"duckdb_per_s": per_s, "duckdb_limit_per_s": limit_per_s, "duckdb_ratio": per_s / limit_per_s}
+    sent = {"duckdb_readings": load.readings, "duckdb_batches_sent_twice": twice}
+    return sent | {"duckdb_per_s": per_s, "duckdb_limit_per_s": limit_per_s, "duckdb_ratio": per_s / limit_per_s}
 
 
 def _influx(folder: Path, load: Load) -> dict[str, float]:
     with _empty_influxdb(folder / "influx") as url, mosquitto(folder / "broker") as broker:
         more = ["--store", "influx", "--influx-url", url, "--influx-db", DATABASE]
-        per_s = _ingest(folder, broker, load, more)
+        per_s, twice = _ingest(folder, broker, load, more)
         stored = bench_limits.influx_count(url, DATABASE, QUANTITIES, load)
         _expect("influx", load, stored, stored)
     print(say("InfluxDB만 측정 중", "measuring InfluxDB by itself"), flush=True)
     # a server of its own: the first one would still be compacting what it was given
     with _empty_influxdb(folder / "raw") as url:
         raw_per_s = bench_limits.influx_per_s(url, DATABASE, load)
-    return {"influx_per_s": per_s, "influx_raw_per_s": raw_per_s, "influx_ratio": per_s / raw_per_s}
+    sent = {"influx_readings": load.readings, "influx_batches_sent_twice": twice}
+    return sent | {"influx_per_s": per_s, "influx_raw_per_s": raw_per_s, "influx_ratio": per_s / raw_per_s}
 
 
 @contextmanager
@@ -124,8 +135,8 @@ def _expect(store: str, load: Load, rows: int, identities: int) -> None:
         )
 
 
-def _ingest(folder: Path, broker: Server, load: Load, more: Sequence[str]) -> float:
-    """Readings a second, from the first packet to the last receipt."""
+def _ingest(folder: Path, broker: Server, load: Load, more: Sequence[str]) -> tuple[float, int]:
+    """Readings a second, from the first packet to the last receipt; how many batches ingest met a second time."""
     known = folder / "known.csv"
     _write_known(known, load)
     argv = bitgoeul("cloud", "area", AREA, "--data", folder, "--broker", f"mqtt://{broker.host}:{broker.port}")
@@ -147,8 +158,14 @@ def _ingest(folder: Path, broker: Server, load: Load, more: Sequence[str]) -> fl
             print(f"  {receipted.value * BATCH_READINGS:,}", flush=True)
         seconds = float(ours.recv())
         wait_until(lambda: _metric(area, "queue_messages") == 0, "area", [area])
+        twice = int(_metric(area, "duplicate_batches_total"))
     publisher.join()
-    return (load.readings - load.gateways * BATCH_READINGS) / seconds
+    if twice != load.sent_twice:
+        raise Problem(
+            f"두 번 보낸 묶음 {load.sent_twice:,}개 가운데 {twice:,}개가 두 번째로 확인되었습니다",
+            f"{load.sent_twice:,} batches were sent twice, ingest met {twice:,} a second time",
+        )
+    return (load.readings - load.gateways * BATCH_READINGS) / seconds, twice
 
 
 @contextmanager

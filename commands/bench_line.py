@@ -8,8 +8,10 @@ are shorter than a round. The limit is what frame lengths, 3.5-character gaps an
 
 import argparse
 import asyncio
+import bisect
 import contextlib
 import json
+import math
 import multiprocessing
 import os
 import time
@@ -20,10 +22,11 @@ from typing import Any
 
 from commands import bench_memory
 from commands.language import say
+from contract.problems import UsageProblem
 from contract.quantities import QUANTITIES
 from contract.reading import Reading
 from edge.config import LineConfig, MeterConfig
-from edge.drivers.modbus import transaction_s
+from edge.drivers import frames
 from edge.line import Line
 from edge.models import Model, Register
 from edge.registers import plan, select
@@ -33,9 +36,10 @@ from simulators.rtu_bus import RtuBus, Wire
 
 METERS = 32
 DEAD = ("m-04", "m-12", "m-21")
-TURNAROUND_S = 0.005
+WIRE = Wire(baud=9600, turnaround_s=0.005)
 TICK_S = 2  # a round takes more than four seconds
 WINDOW_S = 10.0
+LEAST_S = 12.0  # two rounds
 SETTLE_S = 6.0  # every meter has had its first turn, and its time is known
 
 # 40 registers in two blocks that no read can span: twenty numbers of two words each.
@@ -92,12 +96,16 @@ class Taken:
         self.whole.append([meter for meter, count in counts.items() if count == len(MODEL.register)])
 
     def rate(self, start_s: float, end_s: float, meters: Sequence[str]) -> float:
-        """Whole turns a second of these meters, between the first and the last tick taken within the time."""
-        within = [i for i, at_s in enumerate(self.at_s) if start_s <= at_s <= end_s]
-        if len(within) < 2:
+        """Whole turns a second of these meters, from the last tick taken before the time to the last within it.
+
+        So the round in which something happened counts, however long it took.
+        """
+        first = max(bisect.bisect(self.at_s, start_s) - 1, 0)
+        last = bisect.bisect(self.at_s, end_s) - 1
+        if last <= first:
             return 0.0
-        turns = sum(meter in meters for i in within[1:] for meter in self.whole[i])
-        return turns / (self.at_s[within[-1]] - self.at_s[within[0]])
+        turns = sum(meter in meters for whole in self.whole[first + 1 : last + 1] for meter in whole)
+        return turns / (self.at_s[last] - self.at_s[first])
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -114,6 +122,12 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 when all was measured; the figures are judged by who reads them."""
+    for option, value in (("--steady-s", args.steady_s), ("--dead-s", args.dead_s), ("--polls", args.polls)):
+        if not 0 <= value < math.inf or (option == "--steady-s" and value < LEAST_S):
+            least = LEAST_S if option == "--steady-s" else 0
+            raise UsageProblem(
+                f"{option} {value}: {least} 이상이어야 합니다", f"{option} {value}: expected {least} or more"
+            )
     # what else runs here delays each answer's arrival
     result = Result(load_1m=round(os.getloadavg()[0], 2), bound_ms=round(_bound_s() * 1000, 3), dead_s=args.dead_s)
     _go_first()
@@ -140,9 +154,9 @@ def _names() -> list[str]:
 
 
 def _bound_s() -> float:
-    """The limit of one transaction, on average of a meter's reads."""
-    config = LineConfig(name="bench", meter=[], port="bench")
-    return sum(transaction_s(config, read.words, TURNAROUND_S) for read in READS) / len(READS)
+    """The limit of one transaction, on average of a meter's reads, as the wire has it."""
+    answers = [frames.rtu_answer_bytes(read.words) for read in READS]
+    return sum(WIRE.transaction_s(frames.REQUEST_BYTES, answer) for answer in answers) / len(READS)
 
 
 async def _measure(line: Line, bus: Connection, args: argparse.Namespace, result: Result) -> None:
@@ -214,7 +228,7 @@ def _serve(pipe: Connection) -> None:
     _go_first()
     meters = [SimMeter(name, MODEL, unit, lambda _q, time_s: time_s % 1000) for unit, name in enumerate(_names(), 1)]
     line = SimLine("bench", meters)
-    with RtuBus(line, Wire(baud=9600, turnaround_s=TURNAROUND_S)) as bus:
+    with RtuBus(line, WIRE) as bus:
         pipe.send(bus.port)
         while (what := pipe.recv()) != "stop":
             if what == "kill":

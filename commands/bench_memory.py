@@ -1,5 +1,6 @@
 """How much memory `edge run` takes: meters over TCP, a real broker, and a cloud that sends receipts at once."""
 
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from commands.language import say
-from commands.processes import Child, bitgoeul, wait_until
+from commands.processes import Child, bitgoeul, check_alive, wait_until
 from contract.messages import Receipt, encode, to_ranges
+from contract.problems import Problem
 from contract.topics import ROOT, parse_topic, topic
 from edge.config import LineConfig, MeterConfig, OutboxConfig, Site, UplinkConfig
 from edge.models import load_model
@@ -25,6 +27,8 @@ from simulators.tcp_server import TcpServer
 MODEL = "eastron_sdm630"
 LINES = 8
 TICK_S = 1
+PATIENCE = 3  # times the time that the polls should take
+_BASE_TIME = re.compile(rb'"bt":(\d+)')
 
 
 @dataclass
@@ -53,8 +57,15 @@ def measure(meters: int, polls: int) -> Memory:
 def _watch(gateway: Child, cloud: "_Cloud", polls: int) -> Memory:
     print(say(f"게이트웨이 메모리: {polls}번 읽기", f"gateway memory: {polls} polls"), flush=True)
     memory = Memory()
-    while gateway.alive and cloud.ticks < polls:
+    deadline_s = time.monotonic() + PATIENCE * polls * TICK_S
+    while cloud.ticks < polls:
         time.sleep(1.0)
+        check_alive([gateway])
+        if time.monotonic() > deadline_s:
+            raise Problem(
+                f"게이트웨이가 {cloud.ticks}번만 읽었습니다 ({polls}번이어야 합니다)",
+                f"the gateway polled {cloud.ticks} times only, expected {polls}",
+            )
         memory.rss_mb = max(memory.rss_mb, _rss_mb(gateway.pid))
         if cloud.ticks % 30 == 0:
             print(f"  {cloud.ticks}/{polls}, {memory.rss_mb:.1f} MB", flush=True)
@@ -101,11 +112,11 @@ def _file(folder: Path, servers: list[TcpServer], broker_port: int) -> Path:
 
 
 class _Cloud:
-    """Answers each batch with a receipt; counts readings, and ticks by the first of each batch."""
+    """Answers each batch with a receipt; counts readings, and the ticks that these are of."""
 
     def __init__(self, port: int) -> None:
         self.readings = 0
-        self._started_s = 0.0
+        self._ticks: set[bytes] = set()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
         self._client.on_message = self._on_message
         self._client.connect("127.0.0.1", port)
@@ -114,14 +125,14 @@ class _Cloud:
 
     @property
     def ticks(self) -> int:
-        """How many ticks of a second have passed since the first reading."""
-        return int((time.monotonic() - self._started_s) / TICK_S) if self._started_s else 0
+        """How many ticks readings have come of."""
+        return len(self._ticks)
 
     def _on_message(self, client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
         address = parse_topic(message.topic)
         if address is None or address.batch is None:
             return
-        self._started_s = self._started_s or time.monotonic()
+        self._ticks.update(_BASE_TIME.findall(message.payload))
         self.readings += message.payload.count(b'"n"')
         receipt = Receipt(time_s=int(time.time()), stored=to_ranges([address.batch]))
         client.publish(topic(address.area, address.gateway, "receipts"), encode(receipt), qos=1)
