@@ -7,6 +7,7 @@ from types import FrameType
 from typing import cast
 
 from commands.__main__ import Command
+from commands.install import install
 from commands.language import language
 from contract.problems import Text
 
@@ -38,6 +39,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the chosen benchmark; whoever ends it ends its servers too."""
     signal.signal(signal.SIGTERM, _interrupt)
+    install(("mosquitto", "influxd"))
     return _module(args.module).run(args)
 
 
