@@ -37,7 +37,7 @@ LAST_LOOK_S = 10.0
 class Area:
     """All parts of an area, put together and started but for the loop of ingest, which is `run`.
 
-    The store stays the caller's. Raises Problem for settings that are no good.
+    The store stays the caller's. Raises Problem for settings that are no good, and StoreUnavailable.
     """
 
     def __init__(self, settings: AreaSettings, store: Store) -> None:
@@ -45,6 +45,7 @@ class Area:
         how_to_link = link_settings(settings)
         self.metrics, self.live, self.gateways = Metrics(), Live(time.time()), Gateways()
         self.known = KnownFile(settings.known, store, self.live, self.metrics)
+        ledger = restored(store)
         # what may be refused comes before the threads
         self._http = bind(self.metrics, self.health, settings.metrics_port)
         self.metrics_port = self._http.server_port
@@ -54,7 +55,6 @@ class Area:
             self._http.server_close()
             raise
         self.link = Link(how_to_link, settings.filters)
-        ledger = restored(store)
         books = Books(ledger, self.gateways, Gaps(ledger, self.gateways, settings.gap_timeout_s), self.metrics)
         self.committer = Committer(store, self.live, self.metrics, self.link.wake)
         self.worker = Worker(settings.name, self.link, self.committer, books, lambda: self.known.known, settings.pace)
@@ -114,9 +114,11 @@ def run(settings: AreaSettings) -> None:
 
 
 def _run(settings: AreaSettings) -> None:
+    # a name or an address that is refused leaves no file behind
+    link_settings(settings)
     store = open_store(settings)
     try:
-        area = Area(settings, store)
+        area = _area(settings, store)
         _on_signals(area)
         _start_message(area)
         # what lives as long as the process need not be looked through at each collection
@@ -126,6 +128,17 @@ def _run(settings: AreaSettings) -> None:
     finally:
         gc.unfreeze()
         store.close()
+
+
+def _area(settings: AreaSettings, store: Store) -> Area:
+    try:
+        return Area(settings, store)
+    except StoreUnavailable as unavailable:
+        # nothing is taken in yet: whoever started it is told, and starts it again once there is room
+        raise Problem(
+            f"구역 {settings.name}: 저장소를 쓸 수 없어 시작하지 못합니다 (디스크가 찼습니까?): {unavailable}",
+            f"area {settings.name}: cannot start, its store takes nothing (is its disk full?): {unavailable}",
+        ) from unavailable
 
 
 def open_store(settings: AreaSettings) -> Store:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from urllib3.util import parse_url
+
 from cloud.ingest.link import LinkSettings, is_loopback, parse_broker
 from cloud.ingest.worker import Pace
 from cloud.store.influx_http import InfluxSettings
@@ -85,6 +87,8 @@ def influx_settings(settings: AreaSettings) -> InfluxSettings:
             "--store influx: expected --influx-url (such as http://127.0.0.1:8086)",
         )
     _check_influx_url(settings.influx_url, allow_plain=settings.allow_plain)
+    if settings.influx_ca_file:
+        _check_influx_ca(settings.influx_ca_file)
     return InfluxSettings(
         url=settings.influx_url,
         database=settings.influx_db,
@@ -98,12 +102,14 @@ def _check_influx_url(url: str, *, allow_plain: bool) -> None:
     """Refuse an address that holds a secret, and one to which a secret would travel in the clear."""
     try:
         parts = urlsplit(url)
+        port = parts.port
+        parse_url(url)  # what urllib3 cannot read is said here, where the option can be named
     except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise Problem(
-            f"--influx-url '{url.rpartition('@')[2]}': http:// 또는 https:// 주소여야 합니다",
-            f"--influx-url '{url.rpartition('@')[2]}': expected http:// or https://",
+            f"--influx-url '{url.rpartition('@')[2]}': http:// 또는 https://호스트[:포트] 형식이어야 합니다",
+            f"--influx-url '{url.rpartition('@')[2]}': expected http:// or https://HOST[:PORT]",
         )
     if "@" in parts.netloc:
         raise Problem(
@@ -117,6 +123,17 @@ def _check_influx_url(url: str, *, allow_plain: bool) -> None:
             f"--influx-url '{url}': 이 컴퓨터 밖으로는 https://만 쓸 수 있습니다 (망이 이미 보호된다면 --allow-plain)",
             f"--influx-url '{url}': only https:// leaves this machine (--allow-plain where the network is protected)",
         )
+
+
+def _check_influx_ca(path: Path) -> None:
+    """Refuse by name what would look, at each connection, like a database that is away."""
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:  # ssl.SSLError is one
+        raise Problem(
+            f"--influx-ca-file {path}: 쓸 수 없습니다. PEM 인증서 파일이어야 합니다: {error}",
+            f"--influx-ca-file {path}: cannot be used, expected a PEM file of certificates: {error}",
+        ) from error
 
 
 def read_secret(path: Path) -> str:

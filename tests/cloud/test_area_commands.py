@@ -1,7 +1,9 @@
 """`bitgoeul cloud …` as it is typed: good use, and every bad flag, file and setting in one line."""
 
+import os
 import shutil
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +13,14 @@ import pytest
 from cloud.ingest.area import open_store
 from cloud.ingest.link import Link
 from cloud.ingest.settings import AreaSettings, influx_settings, link_settings, read_secret
+from cloud.store.duck import DuckStore
 from commands.__main__ import main
 from contract.problems import Problem
 from simulators.servers import Tls, mosquitto
 from tests.cloud.ingest_area import (
     BATCH_ROWS,
     KNOWN,
+    PATIENCE_S,
     Gateway,
     Process,
     batch,
@@ -26,6 +30,7 @@ from tests.cloud.ingest_area import (
 )
 
 NOW_S = int(time.time()) // 60 * 60
+INFLUX = ["--store", "influx", "--influx-url", "https://influx.example"]
 
 
 def test_known_and_sites_are_made_from_site_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,6 +80,12 @@ def test_quarantine_is_listed_and_replayed(
         (["--store", "influx", "--influx-url", "127.0.0.1"], "expected http:// or https://"),
         (["--store", "influx", "--influx-url", "http://me:hush@h"], "--influx-url h: expected no user or password"),
         (["--store", "influx", "--influx-url", "http://influx.example"], "only https:// leaves this machine"),
+        (["--store", "influx", "--influx-url", "http://h:99999"], "'http://h:99999': expected http:// or https://"),
+        (["--store", "influx", "--influx-url", "http://h:abc"], "'http://h:abc': expected http:// or https://"),
+        (["--store", "influx", "--influx-url", "http://h:0"], "'http://h:0': expected http:// or https://"),
+        (["--store", "influx", "--influx-url", "http://a host"], "'http://a host': expected http:// or https://"),
+        ([*INFLUX, "--influx-ca-file", "absent.pem"], "--influx-ca-file absent.pem: cannot be used, expected a PEM"),
+        ([*INFLUX, "--influx-ca-file", __file__], f"--influx-ca-file {__file__}: cannot be used, expected a PEM"),
         (["--metrics-port", "70000"], "metrics port 70000: cannot be used"),
         (["--store", "postgres"], "invalid choice"),
         (["--flush-ms", "0"], "--flush-ms 0: expected 1 or more"),
@@ -104,6 +115,34 @@ def test_an_area_name_that_is_no_topic_is_refused(tmp_path: Path) -> None:
     chosen = AreaSettings("Main", tmp_path, ("mqtt://127.0.0.1",), tmp_path / "known.csv")
     with pytest.raises(Problem, match="area 'Main': expected 1 to 64 of a-z"):
         link_settings(chosen)
+
+
+def test_a_name_or_an_address_that_is_refused_leaves_no_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BITGOEUL_LANG", "en")
+    (tmp_path / "Bad").mkdir()
+    (tmp_path / "known.csv").write_text(KNOWN, "utf-8")
+    good = ["--data", str(tmp_path), "--known", str(tmp_path / "known.csv"), "--broker"]
+    assert main(["cloud", "area", "Bad/../x", *good, "mqtt://127.0.0.1"]) == 1
+    assert "area 'Bad/../x': expected 1 to 64 of a-z" in capsys.readouterr().err
+    assert main(["cloud", "area", "x", *good, "mqtt://broker.example"]) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Bad", "known.csv"]
+
+
+def test_a_disk_that_is_full_at_the_start_is_said_in_one_line(tmp_path: Path) -> None:
+    DuckStore(tmp_path / "main.duckdb").close()
+    known = tmp_path / "known.csv"
+    rows = "".join(f"g1,g1-{n:040},electricity_power_kw,,\n" for n in range(20_000))
+    known.write_text(KNOWN + rows, "utf-8")  # their series do not fit into what is left
+    area = [sys.executable, "-m", "commands", "cloud", "area", "main", "--data", str(tmp_path), "--known", str(known)]
+    limited = ["sh", "-c", 'ulimit -f 600 && exec "$@"', "sh", *area, "--broker", "mqtt://127.0.0.1"]
+    environment = os.environ | {"BITGOEUL_LANG": "en"}
+    ended = subprocess.run(limited, capture_output=True, text=True, check=False, timeout=PATIENCE_S, env=environment)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("bitgoeul: area main: cannot start, its store takes nothing (is its disk full?): ")
+    assert str(tmp_path / "main.duckdb") in ended.stderr
+    assert ended.stderr.count("\n") == 1
 
 
 def test_one_file_has_one_owner(tmp_path: Path) -> None:
