@@ -21,6 +21,11 @@ def _demo(folder: Path, *more: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def _wait_until_up(demo: "subprocess.Popen[str]") -> None:
+    assert demo.stderr is not None
+    assert any("Bitgoeul is up" in line for line in demo.stderr)
+
+
 def _left_over(folder: Path) -> list[str]:
     return [" ".join(one.cmdline()) for one in psutil.process_iter() if str(folder) in " ".join(_cmdline(one))]
 
@@ -50,10 +55,7 @@ def test_it_ends_by_itself_and_accounts_for_every_reading(tmp_path: Path) -> Non
 def test_ctrl_c_ends_it_whole(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     with _demo(folder) as demo:
-        assert demo.stderr is not None
-        for line in demo.stderr:
-            if "Bitgoeul is up" in line:
-                break
+        _wait_until_up(demo)
         time.sleep(2)
         demo.send_signal(signal.SIGINT)
         out, error = demo.communicate(timeout=60)
@@ -85,10 +87,7 @@ def test_what_it_cannot_do_is_one_line(tmp_path: Path, folder: str, more: list[s
 def test_two_demos_do_not_share_a_folder_and_a_part_that_ends_is_missed(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     with _demo(folder) as demo:
-        assert demo.stderr is not None
-        for line in demo.stderr:
-            if "Bitgoeul is up" in line:
-                break
+        _wait_until_up(demo)
         with _demo(folder) as second:
             _, error = second.communicate(timeout=20)
         assert (second.returncode, error.count("\n")) == (1, 1)
