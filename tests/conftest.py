@@ -1,9 +1,17 @@
-"""Every skipped test is named in a file, so that `bitgoeul test` can say which and why, and CI can refuse."""
+"""What holds for all tests: every skipped one is named in a file, and hypothesis sets no time limit.
+
+The file lets `bitgoeul test` say which were skipped and why, and CI refuse.
+"""
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# an example that takes 200 ms on a loaded machine is no mistake in what it tests
+settings.register_profile("bitgoeul", deadline=None)
+settings.load_profile("bitgoeul")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

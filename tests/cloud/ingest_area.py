@@ -36,7 +36,7 @@ KNOWN = "gateway,meter,quantity,valid_from_s,valid_to_s\n" + "".join(
     for meter in METERS
     for quantity in (KWH, KW)
 )
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0  # covers the start of Python, pyarrow and DuckDB on a loaded machine; costs nothing when green
 
 
 def start_broker(folder: Path) -> Server:

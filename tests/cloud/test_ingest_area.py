@@ -33,6 +33,7 @@ from tests.cloud.ingest_area import (
     KW,
     KWH,
     METERS,
+    PATIENCE_S,
     Gateway,
     batch,
     eventually,
@@ -139,15 +140,19 @@ def test_quarantine_is_replayed_once_the_cause_is_mended(tmp_path: Path, broker:
         g1.send(1, batch("g1", NOW_S))
         g9.send(1, batch("g9", NOW_S))
         eventually(lambda: g1.refused() and g9.refused())
-        assert fetch_table(chosen.socket, "replay").to_pylist() == [{"readings": 0, "released": 0, "left": 3}]
+        assert fetch_table(chosen.socket, "replay", PATIENCE_S).to_pylist() == [
+            {"readings": 0, "released": 0, "left": 3}
+        ]
         # a technician registers what was missing; nothing is restarted
         (tmp_path / "new").write_text(KNOWN + KNOWN.split("\n", 1)[1].replace("g2", "g9"), "utf-8")
         (tmp_path / "new").replace(chosen.known)
         eventually(lambda: area.known.known.knows("g9"))
-        replayed = fetch_table(chosen.socket, "replay").to_pylist()
+        replayed = fetch_table(chosen.socket, "replay", PATIENCE_S).to_pylist()
         assert replayed == [{"readings": 2 + BATCH_ROWS, "released": 3, "left": 0}]
         assert fetch_table(chosen.socket, "quarantine").num_rows == 0
-        assert fetch_table(chosen.socket, "replay").to_pylist() == [{"readings": 0, "released": 0, "left": 0}]
+        assert fetch_table(chosen.socket, "replay", PATIENCE_S).to_pylist() == [
+            {"readings": 0, "released": 0, "left": 0}
+        ]
     assert raw_rows(chosen.file) == (2 * BATCH_ROWS, 2 * BATCH_ROWS, 0)
 
 
@@ -171,10 +176,14 @@ def test_what_influxdb_refuses_for_ever_is_receipted_so_and_replayed(tmp_path: P
             assert {(row["gateway"], row["batch"], row["reason"]) for row in held} == {("g1", "r-1", STORE_REFUSED)}
             assert f'reason="{STORE_REFUSED}"}} {len(METERS)}.0' in fetch(area, "/metrics")[1]
             assert area.live.table(NOW_S)["value"].null_count == len(METERS) + BATCH_ROWS  # g2's as well
-            assert fetch_table(chosen.socket, "replay").to_pylist() == [{"readings": 0, "released": 5, "left": 5}]
+            assert fetch_table(chosen.socket, "replay", PATIENCE_S).to_pylist() == [
+                {"readings": 0, "released": 5, "left": 5}
+            ]
             drop = {"db": "energy", "q": f"DROP MEASUREMENT {KW}"}
             urllib3.request("POST", f"{influx.url}/query?{urlencode(drop)}")
-            assert fetch_table(chosen.socket, "replay").to_pylist() == [{"readings": 5, "released": 5, "left": 0}]
+            assert fetch_table(chosen.socket, "replay", PATIENCE_S).to_pylist() == [
+                {"readings": 5, "released": 5, "left": 0}
+            ]
             assert store.rows(NOW_S, NOW_S + 1).num_rows == BATCH_ROWS
         store.close()
 

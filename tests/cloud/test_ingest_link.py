@@ -11,6 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from cloud.ingest.link import Arrived, Broker, Link, LinkSettings, parse_broker
 from contract.problems import Problem
 from simulators.servers import Server, free_port, mosquitto
+from tests.cloud.ingest_area import PATIENCE_S
 
 FILTER = "bitgoeul/v1/main/+/readings/+"
 TOPIC = "bitgoeul/v1/main/g1/readings/r-1"
@@ -31,7 +32,7 @@ def make_link(*ports: int, username: str = "ingest") -> Link:
     return Link(LinkSettings(brokers, "ingest", username, "pw"), [FILTER])
 
 
-def steps(link: Link, until: Callable[[list[Arrived]], bool], timeout_s: float = 10.0) -> list[Arrived]:
+def steps(link: Link, until: Callable[[list[Arrived]], bool], timeout_s: float = PATIENCE_S) -> list[Arrived]:
     """All that arrived until the condition held."""
     arrived: list[Arrived] = []
     deadline = time.monotonic() + timeout_s

@@ -188,11 +188,13 @@ def test_rows_are_read_while_commits_run(store: DuckStore) -> None:
     readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()
-    for at in range(40):
-        store.commit(Commit(readings=block(number, 500, TICK_S + 500 * at)))
-    done.set()
-    for reader in readers:
-        reader.join()
+    try:
+        for at in range(40):
+            store.commit(Commit(readings=block(number, 500, TICK_S + 500 * at)))
+    finally:  # else the readers would hold up the whole run
+        done.set()
+        for reader in readers:
+            reader.join()
     assert store.rows(0, 2**35).num_rows == 20_000
     assert all(count % 500 == 0 for count in seen), "a reader saw half a commit"
 
