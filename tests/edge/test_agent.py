@@ -143,11 +143,12 @@ def assert_nothing_is_doubled(cloud: Receiver) -> None:
 
 @in_loop
 async def test_readings_flow_from_the_line_to_the_cloud(site: Site, cloud: Receiver) -> None:
-    async with running(site):
+    async with running(site) as agent:
         await until(lambda: len(ticks(cloud)) >= 3)
     assert_nothing_is_doubled(cloud)
     first, *_, last = ticks(cloud)
-    assert ticks(cloud) == list(range(first, last + 1))
+    # a loaded machine may pass a tick of one second over, and then says so
+    assert last - first + 1 - len(ticks(cloud)) <= agent.lines[0].state().ticks_missed
     assert cloud.births[0].meters[0].quantities == quantities(load_model(MODEL))
     assert (cloud.births[0].clock, cloud.births[0].tick_s) == ("system", 1)
     assert cloud.states[0].lines["a"].up
