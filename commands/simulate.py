@@ -14,13 +14,14 @@ from collections import Counter
 from pathlib import Path
 
 from commands.language import language, say
-from contract.problems import Text, UsageProblem
+from contract.problems import Problem, Text, UsageProblem
 from edge.config import OutboxConfig, UplinkConfig, parse_broker
 from simulators.control import KINDS, Fault, control_socket, send
 from simulators.gateway_files import GatewaySettings, gateway_site, write_gateway_file
 from simulators.running import RunningSite, RunOptions, run_site
 from simulators.site import SimSite, load_sim_site, places, shipped, write_cloud_files
 
+DAY_S = 86_400
 _STOP = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -93,11 +94,19 @@ def _fault(args: argparse.Namespace) -> None:
 def _simulate(args: argparse.Namespace) -> None:
     sites = [load_sim_site(name) for name in args.what]
     parse_broker(args.broker)
+    if not 1 <= args.tick <= DAY_S:
+        raise UsageProblem(f"--tick {args.tick}: 1~{DAY_S}이어야 합니다", f"--tick {args.tick}: expected 1 to {DAY_S}")
+    try:
+        args.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Problem(
+            f"{args.data}: 폴더로 쓸 수 없습니다: {error.strerror}",
+            f"{args.data}: cannot be used as a folder: {error.strerror}",
+        ) from error
     # while these are blocked no thread is struck by them: `sigwait` takes them, and all is put away in order
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
     # lines whose threads wait for each other would answer late by up to the usual 5 ms
     sys.setswitchinterval(0.0005)
-    args.data.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         running: dict[str, RunningSite] = {}
         for site in sites:

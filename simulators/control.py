@@ -20,6 +20,7 @@ with a line: {} or {"ko": …, "en": …}, what was wrong.
 """
 
 import contextlib
+import math
 import os
 import socket
 import threading
@@ -50,6 +51,8 @@ FaultKind = Literal[
     "clock-step",
 ]
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
+# By kind, the least and the most that `value` may be.
+_VALUES = {"slow": (0.0, 3600.0), "garbled": (0.0, 1.0), "exception": (1.0, 255.0), "rollover": (0.0, 1e12)}
 _T = TypeVar("_T")
 _SOCKET_PATH_BYTES = 107  # Linux' limit
 
@@ -84,6 +87,7 @@ def switch(running: RunningSite, fault: Fault) -> None:
         _target("TCP line", running.servers, fault.target).refuse(refused=fault.on)
     else:
         meter = _target("meter", running.meters, fault.target)
+        _check_value(fault)
         _switch_device(meter.device, fault)
         _switch_values(meter, fault, running.clock.now())
     with (running.folder / "events.jsonl").open("ab") as file:
@@ -97,6 +101,15 @@ def _target(what: str, known: Mapping[str, _T], name: str) -> _T:
     return known[name]
 
 
+def _check_value(fault: Fault) -> None:
+    low, high = _VALUES.get(fault.kind, (-math.inf, math.inf))
+    if fault.value is not None and not low <= fault.value <= high:
+        raise Problem(
+            f"{fault.kind} {fault.value:g}: {low:g} 이상 {high:g} 이하여야 합니다",
+            f"{fault.kind} {fault.value:g}: expected {low:g} to {high:g}",
+        )
+
+
 def _switch_device(device: DeviceFaults, fault: Fault) -> None:
     match fault.kind:
         case "dead":
@@ -106,7 +119,7 @@ def _switch_device(device: DeviceFaults, fault: Fault) -> None:
         case "garbled":
             device.garble_ratio = _value(fault, 1.0)
         case "exception":
-            device.exception = int(_value(fault, 4)) & 0xFF
+            device.exception = int(_value(fault, 4))
 
 
 def _switch_values(meter: SimMeter, fault: Fault, now_s: float) -> None:
@@ -114,12 +127,25 @@ def _switch_values(meter: SimMeter, fault: Fault, now_s: float) -> None:
         case "stuck":
             meter.faults.stuck_at_s = now_s if fault.on else None
         case "not-available":
-            chosen = [fault.quantity] if fault.quantity else meter.quantities
-            meter.faults.not_available = frozenset(chosen if fault.on else ())
+            meter.faults.not_available = _without_value(meter, fault) if fault.on else frozenset()
         case "rollover" if fault.on:
             _roll_over(meter, fault, now_s)
         case "swapped" if fault.on:
             meter.swap(now_s)
+
+
+def _without_value(meter: SimMeter, fault: Fault) -> frozenset[str]:
+    """The quantities that the fault befalls: only a register with a sentinel can say that it has no value."""
+    sunspec = meter.model.protocol == "sunspec"
+    able = meter.quantities if sunspec else [one.quantity for one in meter.model.register if one.not_available]
+    chosen = [quantity for quantity in able if fault.quantity in ("", quantity)]
+    if not chosen:
+        what, names = fault.quantity or meter.model.model, ", ".join(able) or "-"
+        raise Problem(
+            f"계량기 '{meter.name}', {what}: 값이 없다고 답할 수 없습니다. 그럴 수 있는 항목: {names}",
+            f"meter '{meter.name}', {what}: has no way to say that it has no value; expected one of {names}",
+        )
+    return frozenset(chosen)
 
 
 def _roll_over(meter: SimMeter, fault: Fault, now_s: float) -> None:
@@ -145,9 +171,11 @@ def _step_clock(running: RunningSite, fault: Fault) -> None:
     if not fault.on:
         path.unlink(missing_ok=True)
         return
+    if fault.value is None or not math.isfinite(fault.value):
+        raise Problem("clock-step: 초를 --value로 주십시오", "clock-step: expected seconds as --value")
     # a gateway that reads while this is written must find the old offset or the new one
     fresh = path.with_suffix(".new")
-    fresh.write_text(f"{fault.value or 0.0:g}\n", "ascii")
+    fresh.write_text(f"{fault.value!r}\n", "ascii")
     fresh.replace(path)
 
 

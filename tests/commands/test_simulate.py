@@ -67,6 +67,7 @@ def test_the_shipped_sites_are_listed(capsys: pytest.CaptureFixture[str], monkey
         (["fault", "dead", "x"], 1, "no simulation is running in this folder"),
         (["school", "--speed", "0"], 1, "speed 0: expected above 0"),
         (["school", "school"], 1, "is named twice"),
+        (["school", "--tick", "0"], 2, "--tick 0: expected 1 to 86400"),
         (["school", "--broker", "http://x"], 1, "broker 'http://x': expected mqtts://"),
     ],
 )
@@ -79,3 +80,9 @@ def test_wrong_input_is_one_line(tmp_path: Path, arguments: list[str], status: i
     assert process.returncode == status
     assert err.count("\n") == 1
     assert complaint in err
+
+
+def test_a_folder_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main(["simulate", "school", "--data", str(tmp_path / "file")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1

@@ -30,7 +30,7 @@ kind = "other"
 name = "g"
 [[gateway.line]]
 name = "bus"
-timeout_s = 0.15
+timeout_s = 0.4
 [[gateway.line.group]]
 name = "e"
 model = "carlo_gavazzi_em340"
@@ -48,7 +48,7 @@ multiplier = 0.01
 [[gateway.line]]
 name = "net"
 carrier = "tcp"
-timeout_s = 0.15
+timeout_s = 0.4
 [[gateway.line.group]]
 name = "f"
 model = "eastron_sdm630"
@@ -96,7 +96,7 @@ def value(running: RunningSite, meter: str, quantity: str) -> float:
     ("kind", "amount", "quality"),
     [
         ("dead", None, Quality.NO_ANSWER),
-        ("slow", 0.4, Quality.NO_ANSWER),
+        ("slow", 0.8, Quality.NO_ANSWER),
         ("exception", 4.0, Quality.EXCEPTION),
     ],
 )
@@ -106,7 +106,7 @@ def test_a_device_fails_and_recovers_alone(
     switch(running, Fault(kind=kind, target=METER[line], value=amount))
     assert {reading.quality for reading in read(running, METER[line]).values()} == {quality}
     if kind == "slow":
-        time.sleep(0.4)  # what is late comes into nobody's question
+        time.sleep(0.8)  # what is late comes into nobody's question
     assert all(reading.value is not None for reading in read(running, OTHER).values())
     switch(running, Fault(kind=kind, target=METER[line], on=False))
     assert all(reading.value is not None for reading in read(running, METER[line]).values())
@@ -206,6 +206,26 @@ def test_a_gateways_clock_is_put_wrong_through_a_file(running: RunningSite) -> N
     assert float(path.read_text()) == -3600
     switch(running, Fault(kind="clock-step", target="g", on=False))
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (Fault(kind="not-available", target="s-f-01"), "has no way to say that it has no value"),
+        (Fault(kind="not-available", target="s-e-01", quantity="nonsense"), "s-e-01', nonsense: .* expected one of"),
+        (Fault(kind="exception", target="s-e-01", value=256), "exception 256: expected 1 to 255"),
+        (Fault(kind="exception", target="s-e-01", value=float("nan")), "exception nan: expected 1 to 255"),
+        (Fault(kind="garbled", target="s-e-01", value=5), "garbled 5: expected 0 to 1"),
+        (Fault(kind="slow", target="s-e-01", value=-1), "slow -1: expected 0 to 3600"),
+        (Fault(kind="clock-step", target="g"), "clock-step: expected seconds"),
+    ],
+)
+def test_a_fault_that_can_do_nothing_is_refused_and_not_written_down(
+    running: RunningSite, fault: Fault, says: str
+) -> None:
+    with pytest.raises(Problem, match=says):
+        switch(running, fault)
+    assert not (running.folder / "events.jsonl").exists()
 
 
 def test_what_was_switched_is_written_down(running: RunningSite) -> None:
