@@ -134,7 +134,7 @@ def test_clients_do_not_wait_for_each_other() -> None:
         return await asyncio.gather(*(read(server) for _ in range(5)))
 
     with TcpServer(line_of(1), turnaround_s=0.1) as server:
-        assert max(asyncio.run(read_all(server))) < 0.3
+        assert max(asyncio.run(read_all(server))) < 0.45  # one after the other they would take 0.5 s
 
 
 @pytest.mark.parametrize("framing", ["tcp", "rtu"])
