@@ -88,6 +88,7 @@ def switch(running: RunningSite, fault: Fault) -> None:
     else:
         meter = _target("meter", running.meters, fault.target)
         _check_value(fault)
+        _check_quantity(meter, fault)
         _switch_device(meter.device, fault)
         _switch_values(meter, fault, running.clock.now())
     with (running.folder / "events.jsonl").open("ab") as file:
@@ -107,6 +108,15 @@ def _check_value(fault: Fault) -> None:
         raise Problem(
             f"{fault.kind} {fault.value:g}: {low:g} 이상 {high:g} 이하여야 합니다",
             f"{fault.kind} {fault.value:g}: expected {low:g} to {high:g}",
+        )
+
+
+def _check_quantity(meter: SimMeter, fault: Fault) -> None:
+    if fault.quantity and fault.quantity not in meter.quantities:
+        names = ", ".join(meter.quantities)
+        raise Problem(
+            f"계량기 '{meter.name}', {fault.quantity}: 없는 항목입니다. 있는 것: {names}",
+            f"meter '{meter.name}', {fault.quantity}: no such quantity; expected one of {names}",
         )
 
 

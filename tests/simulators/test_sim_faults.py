@@ -30,7 +30,7 @@ kind = "other"
 name = "g"
 [[gateway.line]]
 name = "bus"
-timeout_s = 0.4
+timeout_s = 0.5
 [[gateway.line.group]]
 name = "e"
 model = "carlo_gavazzi_em340"
@@ -48,7 +48,7 @@ multiplier = 0.01
 [[gateway.line]]
 name = "net"
 carrier = "tcp"
-timeout_s = 0.4
+timeout_s = 0.5
 [[gateway.line.group]]
 name = "f"
 model = "eastron_sdm630"
@@ -96,7 +96,7 @@ def value(running: RunningSite, meter: str, quantity: str) -> float:
     ("kind", "amount", "quality"),
     [
         ("dead", None, Quality.NO_ANSWER),
-        ("slow", 0.8, Quality.NO_ANSWER),
+        ("slow", 1.0, Quality.NO_ANSWER),
         ("exception", 4.0, Quality.EXCEPTION),
     ],
 )
@@ -106,7 +106,7 @@ def test_a_device_fails_and_recovers_alone(
     switch(running, Fault(kind=kind, target=METER[line], value=amount))
     assert {reading.quality for reading in read(running, METER[line]).values()} == {quality}
     if kind == "slow":
-        time.sleep(0.8)  # what is late comes into nobody's question
+        time.sleep(1.0)  # what is late comes into nobody's question
     assert all(reading.value is not None for reading in read(running, OTHER).values())
     switch(running, Fault(kind=kind, target=METER[line], on=False))
     assert all(reading.value is not None for reading in read(running, METER[line]).values())
@@ -213,6 +213,9 @@ def test_a_gateways_clock_is_put_wrong_through_a_file(running: RunningSite) -> N
     [
         (Fault(kind="not-available", target="s-f-01"), "has no way to say that it has no value"),
         (Fault(kind="not-available", target="s-e-01", quantity="nonsense"), "s-e-01', nonsense: .* expected one of"),
+        (Fault(kind="not-available", target="s-f-01", quantity="electricity_power_kw"), "has no way to say that"),
+        (Fault(kind="stuck", target="s-e-01", quantity="nonsense"), "s-e-01', nonsense: no such quantity; expected"),
+        (Fault(kind="not-available", target="s-e-01", quantity="nonsense", on=False), "no such quantity; expected one"),
         (Fault(kind="exception", target="s-e-01", value=256), "exception 256: expected 1 to 255"),
         (Fault(kind="exception", target="s-e-01", value=float("nan")), "exception nan: expected 1 to 255"),
         (Fault(kind="garbled", target="s-e-01", value=5), "garbled 5: expected 0 to 1"),
