@@ -96,13 +96,8 @@ def _simulate(args: argparse.Namespace) -> None:
     parse_broker(args.broker)
     if not 1 <= args.tick <= DAY_S:
         raise UsageProblem(f"--tick {args.tick}: 1~{DAY_S}이어야 합니다", f"--tick {args.tick}: expected 1 to {DAY_S}")
-    try:
-        args.data.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Problem(
-            f"{args.data}: 폴더로 쓸 수 없습니다: {error.strerror}",
-            f"{args.data}: cannot be used as a folder: {error.strerror}",
-        ) from error
+    for folder in (args.data, *(args.data / site.site for site in sites)):
+        _make_folder(folder)
     # while these are blocked no thread is struck by them: `sigwait` takes them, and all is put away in order
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
     # lines whose threads wait for each other would answer late by up to the usual 5 ms
@@ -117,6 +112,16 @@ def _simulate(args: argparse.Namespace) -> None:
         stack.enter_context(control_socket(running, args.data))
         print(say("실행 중입니다. Ctrl-C로 끝냅니다.", "running; Ctrl-C ends it"), flush=True)
         signal.sigwait(_STOP)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Problem(
+            f"{path}: 폴더로 쓸 수 없습니다: {error.strerror}",
+            f"{path}: cannot be used as a folder: {error.strerror}",
+        ) from error
 
 
 def _print_site(running: RunningSite, args: argparse.Namespace) -> None:

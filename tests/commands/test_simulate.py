@@ -82,7 +82,13 @@ def test_wrong_input_is_one_line(tmp_path: Path, arguments: list[str], status: i
     assert complaint in err
 
 
-def test_a_folder_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "file").touch()
-    assert main(["simulate", "school", "--data", str(tmp_path / "file")]) == 1
-    assert capsys.readouterr().err.count("\n") == 1
+@pytest.mark.parametrize(("file", "folder"), [("file", "file"), ("school", ".")])
+def test_a_folder_that_is_none_is_one_line(tmp_path: Path, file: str, folder: str) -> None:
+    (tmp_path / file).touch()
+    with simulate(tmp_path / folder, "school") as process:
+        try:
+            _, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert (process.returncode, err.count("\n")) == (1, 1)
+    assert f"{tmp_path / file}: cannot be used as a folder: File exists" in err
