@@ -1,6 +1,7 @@
 """The simulated RS-485 bus, seen from its port: bytes, times, silence and collisions."""
 
 import os
+import resource
 import select
 import struct
 import time
@@ -235,3 +236,22 @@ def test_what_was_served_is_written_down_before_it_arrives(tmp_path: Path) -> No
         master.hear(0.05)
         assert read_log(log.path)[1].answer == "silent"
     log.close()
+
+
+def test_the_bus_outlives_a_full_disk(tmp_path: Path) -> None:
+    log = ServedLog(tmp_path / "log", "line-1")
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with bus_of(1, log=log) as (_, master, _line):
+        # no file of this process can grow any more
+        resource.setrlimit(resource.RLIMIT_FSIZE, (log.path.stat().st_size, usual[1]))
+        try:
+            for unit in (1, 5, 1):  # 5 is absent
+                master.send(request(unit))
+                assert bool(master.hear(0.5)[0]) == (unit == 1)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+        assert log.lost == 3
+        master.send(request(1))
+        assert power_of(master.hear(0.5)[0]) == 1.0
+    log.close()
+    assert [entry.answer for entry in read_log(log.path)] == ["ok"]
