@@ -61,13 +61,11 @@ class Overhead:
 
     answers: int = 0
     total_s: float = 0.0
-    worst_s: float = 0.0
 
     def add(self, late_s: float) -> None:
         """Count one answer."""
         self.answers += 1
         self.total_s += late_s
-        self.worst_s = max(self.worst_s, late_s)
 
     @property
     def mean_s(self) -> float:
