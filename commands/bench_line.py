@@ -39,7 +39,7 @@ DEAD = ("m-04", "m-12", "m-21")
 WIRE = Wire(baud=9600, turnaround_s=0.005)
 TICK_S = 2  # a round takes more than four seconds
 WINDOW_S = 10.0
-LEAST_S = 12.0  # two rounds
+LEAST_S = 5.0  # a round, and a little
 SETTLE_S = 6.0  # every meter has had its first turn, and its time is known
 
 # 40 registers in two blocks that no read can span: twenty numbers of two words each.

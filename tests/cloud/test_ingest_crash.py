@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cloud.ingest.area import Area
+from cloud.ingest.worker import MESSAGE_BYTES
 from cloud.store.duck import DuckStore
 from cloud.store.flight import fetch_table
 from contract.refusals import NOT_JSON
@@ -129,7 +130,8 @@ def test_a_store_that_is_away_costs_time_and_no_memory(tmp_path: Path, broker: S
         assert status == 503
         assert "store unavailable" in health
         assert "bitgoeul_ingest_store_available 0.0" in fetch(area, "/metrics")[1]
-        eventually(lambda: 1_000_000 <= waiting(area) * len(payloads[0]) < 1_200_000)
+        cost_bytes = len(payloads[0]) + MESSAGE_BYTES
+        eventually(lambda: 1_000_000 <= waiting(area) * cost_bytes < 1_200_000)
         assert g1.receipts == []
         store.shut = False
         eventually(lambda: g1.stored() == set(range(1, batches + 1)))
