@@ -77,10 +77,12 @@ class Feed:
         return self.frame
 
     async def run(self) -> None:
-        """Ask, compose, publish; once a second, until cancelled."""
+        """Ask, compose, publish; once a second, until cancelled or closed."""
         while True:
             now_s = time.time()
             await asyncio.sleep(max(0.0, self._phase.next_s(now_s) - now_s))
+            if self.closed:
+                return
             try:
                 await self._turn()
             except Exception:  # noqa: BLE001  # one second that cannot be shown must not end all that follow
