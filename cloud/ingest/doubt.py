@@ -30,7 +30,7 @@ class Opinions:
         ahead, agreeing = set[str](), set[str]()
         for message in arrived:
             if said := _SENT.search(message.payload[:_HEAD_BYTES]):
-                gateway = message.topic.split("/", 4)[3]
+                gateway = "".join(message.topic.split("/", 4)[3:4])  # a topic that is no text has come as ""
                 (ahead if int(said[1]) > now_s + FUTURE_TOLERANCE_S else agreeing).add(gateway)
         # what waits from before agrees with a clock that is slow, and its gateway does not
         self._of |= dict.fromkeys(agreeing, (monotonic_s, False)) | dict.fromkeys(ahead, (monotonic_s, True))

@@ -51,6 +51,10 @@ def test_an_opinion_is_held_for_a_while_and_changed_by_a_clock_that_is_set() -> 
     assert not opinions.doubt([], NOW_S, 2.0 + MEMORY_S + 1)
 
 
+def test_a_topic_that_is_none_is_survived() -> None:
+    assert not Opinions().doubt([sent("a", NOW_S)._replace(topic="")], NOW_S, 0.0)
+
+
 def test_in_1970_everything_waits() -> None:
     assert Opinions().doubt([sent("a", NOW_S)], 1000.0, 0.0)
 
