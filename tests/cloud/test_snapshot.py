@@ -1,0 +1,38 @@
+"""The registry's snapshot: what is written is read, whole, and only what changed is written anew."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from cloud.registry import snapshot
+from contract.problems import Problem
+
+SITE = {"site": "hanam", "name_ko": "하남", "name_en": "Hanam", "kind": "other", "region": 3, "live": True}
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    sites = pa.Table.from_pylist([SITE], snapshot.SITES)
+    version = snapshot.write(tmp_path, {"sites": sites})
+    read = snapshot.load(tmp_path)
+    assert read.sites.equals(sites)
+    assert read.spans.schema.equals(snapshot.SPANS)
+    assert read.version == version == snapshot.version(tmp_path)
+
+
+def test_a_change_gives_another_version_and_leaves_no_old_file(tmp_path: Path) -> None:
+    first = snapshot.write(tmp_path, {"sites": pa.Table.from_pylist([SITE], snapshot.SITES)})
+    second = snapshot.write(tmp_path, {"sites": pa.Table.from_pylist([SITE | {"live": False}], snapshot.SITES)})
+    assert first != second
+    assert len(list(tmp_path.glob("sites-*.arrow"))) == 1
+    third = snapshot.write(tmp_path, {"sites": pa.Table.from_pylist([SITE], snapshot.SITES)})
+    assert third == first
+
+
+def test_no_snapshot_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="no registry snapshot"):
+        snapshot.load(tmp_path)
+    (tmp_path / snapshot.CURRENT).write_text("{")
+    with pytest.raises(Problem, match="cannot be read"):
+        snapshot.load(tmp_path)
+    assert snapshot.version(tmp_path) == ""
