@@ -1,0 +1,254 @@
+"""Totals in Parquet files: any number of processes read them, without a server and without a lock.
+
+The totals of one area are a folder: for each local day a file of SLOT_ATOMS, for each local month one of DAY_ATOMS,
+and beside each the same summed over all uses, which most questions are content with. A file is never replaced: its
+name holds a hash of its content, and `manifest.json` says which files are current. Only the manifest is renamed over,
+once for each settling, after all that it names is on disk: a reader sees either all of a settling or nothing of it.
+A file that is no longer current stays for an hour, since somebody may be reading it.
+
+Equal atoms give equal bytes, and so equal names.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+from pyarrow import compute, parquet
+
+from cloud.store.atoms import day_atoms, ordered, without_use
+from cloud.store.totals_schema import DAY_ATOMS, SLOT_ATOMS
+from contract.problems import Problem
+
+MANIFEST = "manifest.json"
+KEEP_OLD_S = 3600.0
+_ROW_GROUP = 65_536
+_EPOCH = date(1970, 1, 1).toordinal()
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Files:
+    """The two files of one day's slots, or of one month's days: with the use of buildings, and summed over it."""
+
+    atoms: str
+    without_use: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is current: by local day, as "2026-11-27", and by local month, as "2026-11"."""
+
+    slots: Mapping[str, Files] = field(default_factory=dict)
+    days: Mapping[str, Files] = field(default_factory=dict)
+
+
+def day_name(day: int) -> str:
+    """Days since 1970-01-01 as a date, "2026-11-27"; its first seven letters are the month."""
+    return date.fromordinal(_EPOCH + day).isoformat()
+
+
+class TotalsWriter:
+    """The totals of one area, for the one process that settles it; to be used by one thread. Methods raise Problem."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with _told(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._manifest = read_manifest(folder)
+
+    def write_day(self, day: int, slot_atoms: pa.Table) -> None:
+        """See `write_days`."""
+        self.write_days({day: slot_atoms})
+
+    def write_days(self, days: Mapping[int, pa.Table]) -> None:
+        """Make these SLOT_ATOMS all that there is of these local days, and their day atoms the sums of them.
+
+        An empty table takes the day away. All is on disk when this returns; readers see all days at one moment.
+        Raises ValueError where two atoms have one key, or an atom is of another day.
+        """
+        slots, months = dict(self._manifest.slots), dict(self._manifest.days)
+        changed: dict[str, dict[int, pa.Table]] = {}
+        with _told(self._folder):
+            for day, atoms in days.items():
+                rows = ordered(atoms.cast(SLOT_ATOMS))
+                name = day_name(day)
+                changed.setdefault(name[:7], {})[day] = day_atoms(day, rows)
+                self._put(slots, name, "slots", rows)
+            for month, parts in changed.items():
+                self._put(months, month, "days", ordered(pa.concat_tables([self._kept(month, parts), *parts.values()])))
+            self._publish(Manifest(slots, months))
+
+    def read_day(self, day: int) -> pa.Table:
+        """SLOT_ATOMS of a local day, in order; empty when there are none."""
+        files = self._manifest.slots.get(day_name(day))
+        if files is None:
+            return SLOT_ATOMS.empty_table()
+        with _told(self._folder):
+            return _read(self._folder / files.atoms, SLOT_ATOMS)
+
+    def _kept(self, month: str, changed: Iterable[int]) -> pa.Table:
+        """The month's day atoms but for those of the changed days."""
+        files = self._manifest.days.get(month)
+        if files is None:
+            return DAY_ATOMS.empty_table()
+        rows = _read(self._folder / files.atoms, DAY_ATOMS)
+        return rows.filter(compute.invert(compute.is_in(rows["day"], pa.array(changed, pa.int32()))))
+
+    def _put(self, current: dict[str, Files], period: str, kind: str, rows: pa.Table) -> None:
+        if rows.num_rows:
+            parts = (
+                _store(self._folder, f"{kind}-{period}", rows),
+                _store(self._folder, f"{kind}-{period}-all", without_use(rows)),
+            )
+            current[period] = Files(*parts)
+        else:
+            current.pop(period, None)
+
+    def _publish(self, new: Manifest) -> None:
+        old = _names(self._manifest) - _names(new)
+        for name in old:  # the hour begins now
+            if (self._folder / name).exists():
+                os.utime(self._folder / name)
+        _sync(self._folder)
+        text = json.dumps({"slots": _plain(new.slots), "days": _plain(new.days)}, sort_keys=True)
+        path = self._folder / f".{MANIFEST}.new"
+        _write_synced(path, text.encode())
+        path.replace(self._folder / MANIFEST)
+        _sync(self._folder)
+        self._manifest = new
+        _remove_old(self._folder, _names(new))
+
+
+class TotalsReader:
+    """The totals of several areas, for any process and any thread; an area that has none yet is empty."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = tuple(folders)
+        self._seen: dict[Path, tuple[tuple[int, int, int], Manifest]] = {}
+
+    def read(self, action: Callable[["TotalsReader"], _T]) -> _T:
+        """What the action gives; once more when a file vanished under it (FileNotFoundError). Raises Problem."""
+        for _ in range(2):
+            try:
+                return action(self)
+            except FileNotFoundError:
+                self._seen = {}
+        with _told(self._folders[0]):
+            return action(self)
+
+    def slot_files(self, start_day: int, end_day: int, uses: bool) -> list[str]:
+        """The files of SLOT_ATOMS of the local days [start, end); without the column `use` unless asked for."""
+        first, last = day_name(start_day), day_name(end_day - 1)
+        return self._files(lambda manifest: manifest.slots, first, last, uses)
+
+    def day_files(self, start_day: int, end_day: int, uses: bool) -> list[str]:
+        """The files of DAY_ATOMS of the months in which these days are."""
+        first, last = day_name(start_day)[:7], day_name(end_day - 1)[:7]
+        return self._files(lambda manifest: manifest.days, first, last, uses)
+
+    def version(self) -> str:
+        """Of the content: equal versions give equal answers."""
+        names = [f"{folder.name}/{name}" for folder in self._folders for name in sorted(_names(self._current(folder)))]
+        return hashlib.blake2b("\n".join(names).encode(), digest_size=8).hexdigest()
+
+    def _files(
+        self, periods: Callable[[Manifest], Mapping[str, Files]], first: str, last: str, uses: bool
+    ) -> list[str]:
+        return [
+            os.fspath(folder / (files.atoms if uses else files.without_use))
+            for folder in self._folders
+            for period, files in periods(self._current(folder)).items()
+            if first <= period <= last
+        ]
+
+    def _current(self, folder: Path) -> Manifest:
+        try:
+            status = (folder / MANIFEST).stat()
+        except FileNotFoundError:
+            return Manifest()
+        stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
+        seen = self._seen.get(folder)
+        if seen is None or seen[0] != stamp:
+            seen = (stamp, read_manifest(folder))
+            self._seen[folder] = seen
+        return seen[1]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The current manifest, an empty one where there is none. Raises OSError, ValueError."""
+    try:
+        found = json.loads((folder / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        return Manifest()
+    return Manifest(*({period: Files(*names) for period, names in found[part].items()} for part in ("slots", "days")))
+
+
+def _plain(periods: Mapping[str, Files]) -> dict[str, tuple[str, str]]:
+    return {period: (files.atoms, files.without_use) for period, files in periods.items()}
+
+
+def _names(manifest: Manifest) -> set[str]:
+    both = (*manifest.slots.values(), *manifest.days.values())
+    return {name for files in both for name in (files.atoms, files.without_use)}
+
+
+def _store(folder: Path, name: str, rows: pa.Table) -> str:
+    """The name of the file that holds these rows; written unless it is there."""
+    sink = pa.BufferOutputStream()
+    parquet.write_table(rows, sink, row_group_size=_ROW_GROUP, compression="zstd", store_schema=False)
+    content = sink.getvalue()
+    file_name = f"{name}-{hashlib.blake2b(content, digest_size=10).hexdigest()}.parquet"
+    if not (folder / file_name).exists():
+        new = folder / f".{file_name}.new"
+        _write_synced(new, content)
+        new.replace(folder / file_name)
+    return file_name
+
+
+def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    return parquet.read_table(path).cast(schema)
+
+
+def _remove_old(folder: Path, current: set[str]) -> None:
+    """Take away what is not current for an hour, be it superseded or left by a process that died."""
+    until_s = time.time() - KEEP_OLD_S
+    for path in folder.iterdir():
+        ours = path.name.endswith((".parquet", ".new")) and path.name not in current
+        if ours and path.stat().st_mtime < until_s:
+            path.unlink(missing_ok=True)
+
+
+def _write_synced(path: Path, content: bytes | pa.Buffer) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Make a Problem of what the disk or a damaged file gives."""
+    try:
+        yield
+    except (OSError, pa.ArrowException, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise Problem(
+            f"{folder}: 합계 파일을 읽거나 쓸 수 없습니다. 디스크와 {MANIFEST}을 확인하십시오: {error}",
+            f"{folder}: the files of totals cannot be read or written; look at the disk and at {MANIFEST}: {error}",
+        ) from error
