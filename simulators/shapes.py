@@ -103,6 +103,13 @@ class Series:
         )
         return hour.before + hour.start * part + (hour.end - hour.start) * part * part / 2 + swing
 
+    def nodes(self, first_hour: int, count: int) -> Floats:
+        """The rate at the beginning of each hour, from hour `first_hour` after EPOCH_S on."""
+        hours = np.arange(first_hour, first_hour + count, dtype=np.int64)
+        if self.use == SOLAR:
+            return self.scale * clear_sky_ratio((hours * 3600 + EPOCH_S).astype(np.float64)) * _clouds(hours, self.seed)
+        return self.scale * _shaped(shape(self.use, self.utility), hours, self.seed)
+
     def _at(self, time_s: float) -> tuple[_Hour, float]:
         hours = max(time_s - EPOCH_S, 0.0) / _HOUR_S
         number = int(hours)
@@ -125,20 +132,12 @@ class Series:
     def _reckon(self, number: int) -> _Chunk:
         for earlier in range(len(self._before) - 1, number):
             self._before = [*self._before, float(self._reckon(earlier).totals[-1])]
-        nodes = self._nodes(number * _CHUNK_HOURS, _CHUNK_HOURS + 1)
+        nodes = self.nodes(number * _CHUNK_HOURS, _CHUNK_HOURS + 1)
         totals = np.cumsum(np.concatenate([[self._before[number]], (nodes[:-1] + nodes[1:]) / 2]))
         return _Chunk(number, nodes, totals)
 
     def _ripple(self) -> float:
         return 0.15 if self.use == SOLAR else 2 * shape(self.use, self.utility).ripple
-
-    def _nodes(self, first_hour: int, count: int) -> Floats:
-        """The rate at the beginning of each hour."""
-        hours = np.arange(first_hour, first_hour + count, dtype=np.int64)
-        if self.use == SOLAR:
-            return self.scale * clear_sky_ratio((hours * 3600 + EPOCH_S).astype(np.float64)) * _clouds(hours, self.seed)
-        return self.scale * _shaped(shape(self.use, self.utility), hours, self.seed)
-
 
 @dataclass(frozen=True)
 class Mixed:
