@@ -15,7 +15,7 @@ from contract.problems import Text
 Kind = Literal["name", "text", "words", "choice", "whole", "number", "yesno", "from", "to"]
 
 SITE_KINDS = ("industrial-complex", "apartment-block", "public-building", "household", "other")
-LEVELS = ("city", "district", "dong")
+LEVELS = ("province", "city", "district", "dong")
 
 KINDS: Mapping[Kind, Text] = {
     "name": Text("영문 소문자·숫자·하이픈 1~64자", "1 to 64 of a-z, 0-9 and '-'"),

@@ -63,7 +63,7 @@ SITES = pa.schema(
 REGIONS = pa.schema(
     [
         ("region", pa.int32()),
-        ("level", pa.string()),  # city, district, dong
+        ("level", pa.string()),  # province, city, district, dong
         ("parent", pa.int32()),  # 0 at the top
         ("code", pa.string()),
         ("name_ko", pa.string()),
