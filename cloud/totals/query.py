@@ -1,0 +1,163 @@
+"""What totals are asked, and answered from the atoms in Parquet files, without any store.
+
+Every figure is a sum of integers made when it is asked for; what is not known is null, and beside each figure stands
+how much of what was expected it rests on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+import pyarrow as pa
+from pyarrow import compute
+
+from cloud.metering.figures import SUMS, Denominators, by_month, with_denominators, with_factors, with_shares
+from cloud.store.parquet import TotalsReader
+
+Level = Literal["city", "district", "dong"]
+By = Literal["none", "use", "type"]
+Resolution = Literal["slot", "hour", "day", "month"]
+
+_LENGTH_S = {"slot": 900, "hour": 3600}
+
+
+@dataclass(frozen=True)
+class Question:
+    """Sums over the local days [start_day, end_day), days since 1970-01-01; None asks for all, each on its own row."""
+
+    level: Level
+    start_day: int
+    end_day: int
+    resolution: Resolution = "day"
+    by: By = "none"
+    regions: tuple[int, ...] | None = None  # of the level
+    utility: int | None = None  # place in cloud.metering.codes.UTILITIES
+    direction: int | None = None  # cloud.metering.codes.Direction
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known beside the atoms; whatever is left out, the answer lacks.
+
+    `roll_up` gives each level but dong its mapping (dong, region), each dong once; a dong that is not in it, and a use
+    that is not in `types` (use, type), is counted under 0. `factors` are tables (day, utility, value), the value per
+    kWh or m3, named as the column that they make. `denominators` are those of the level asked.
+    """
+
+    roll_up: Mapping[Level, pa.Table] = field(default_factory=dict)
+    types: pa.Table | None = None
+    factors: Mapping[str, pa.Table] = field(default_factory=dict)
+    denominators: Denominators | None = None
+
+
+class Totals:
+    """The totals of several areas. Any number of threads may ask."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._reader = TotalsReader(folders)
+        self._connection = duckdb.connect(
+            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        )
+        # a name is a content: what was once read of a file holds for ever
+        self._connection.execute("SET GLOBAL parquet_metadata_cache = true")
+        self._connection.execute("SET GLOBAL validate_external_file_cache = 'NO_VALIDATION'")
+
+    def ask(self, question: Question, facts: Facts = Facts()) -> pa.Table:
+        """The answer, in the order of its first columns. Raises Problem when the files cannot be read.
+
+        Columns: slot_s (UTC seconds, of a slot or an hour) or day (of a month: its first), region, use or type,
+        utility, direction; total_milli (thousandths of kWh or m3), estimated_milli (both null where nothing counted),
+        counted, expected, estimated_count (meter-slots); then those of cloud.metering.figures.
+        """
+        rows = self._reader.read(lambda reader: self._sums(reader, question, facts))
+        rows = with_factors(rows, facts.factors)
+        if question.resolution == "month":
+            rows = by_month(rows)
+        rows = with_shares(rows)
+        return rows if facts.denominators is None else with_denominators(rows, facts.denominators, facts.types)
+
+    def ranking(self, day: int, utility: int, direction: int) -> pa.Table:
+        """The dongs on a local day, the greatest total first, those without one last."""
+        rows = self.ask(Question("dong", day, day + 1, utility=utility, direction=direction))
+        return rows.sort_by([("total_milli", "descending"), ("region", "ascending")])
+
+    def version(self) -> str:
+        """Of all atoms: equal versions give equal answers."""
+        return self._reader.version()
+
+    def _sums(self, reader: TotalsReader, question: Question, facts: Facts) -> pa.Table:
+        slots = question.resolution in _LENGTH_S
+        find = reader.slot_files if slots else reader.day_files
+        files = find(question.start_day, question.end_day, question.by != "none")
+        mapping = facts.roll_up[question.level] if question.level != "dong" else None
+        if not files or question.end_day <= question.start_day:
+            return _shape(question).empty_table()
+        with self._connection.cursor() as cursor:
+            if mapping is not None:
+                cursor.register("roll_up", mapping)
+            if question.by == "type":
+                cursor.register("types", facts.types)
+            sql, parameters = _sql(question, mapping, files)
+            try:
+                found = cursor.sql(sql, params=parameters).to_arrow_table()
+            except duckdb.IOException as error:
+                if all(Path(file).exists() for file in files):
+                    raise
+                raise FileNotFoundError(str(error)) from error
+        return found.cast(_shape(question))
+
+
+def _shape(question: Question) -> pa.Schema:
+    time = ("slot_s", pa.int64()) if question.resolution in _LENGTH_S else ("day", pa.int32())
+    group = [] if question.by == "none" else [(question.by, pa.uint8())]
+    keys = [time, ("region", pa.int32()), *group, ("utility", pa.uint8()), ("direction", pa.uint8())]
+    return pa.schema([*keys, *((name, pa.int64()) for name in SUMS)])
+
+
+def _sql(question: Question, mapping: pa.Table | None, files: list[str]) -> tuple[str, list[object]]:
+    """The statement and its parameters; no value of the question stands in the statement."""
+    length_s = _LENGTH_S.get(question.resolution)
+    time = "day" if length_s is None else f"slot_s - slot_s % {length_s}"
+    region = "atoms.region" if mapping is None else "coalesce(roll_up.region, 0)"
+    group = {"none": [], "use": ["use"], "type": ["coalesce(types.type, 0)"]}[question.by]
+    keys = ", ".join([time, region, *group, "utility", "direction"])
+    joins = ("" if mapping is None else " LEFT JOIN roll_up ON atoms.region = roll_up.dong") + (
+        " LEFT JOIN types USING (use)" if question.by == "type" else ""
+    )
+    parameters: list[object] = [files]
+    where = []
+    for name, value in (("utility", question.utility), ("direction", question.direction)):
+        if value is not None:
+            where.append(f"{name} = ?")
+            parameters.append(value)
+    if length_s is None:
+        where.append("day >= ? AND day < ?")
+        parameters += [question.start_day, question.end_day]
+    for name, regions in _wanted(question, mapping, region):
+        where.append(f"{name} IN ({', '.join('?' * len(regions))})" if regions else "false")
+        parameters += regions
+    # a sum is null where nothing counted: what is missing is not 0
+    sums = (
+        "CASE WHEN sum(counted) > 0 THEN sum(total) END, CASE WHEN sum(counted) > 0 THEN sum(estimated) END, "
+        "sum(counted), sum(expected), sum(estimated_count)"
+    )
+    names = ", ".join(f'"{name}"' for name in _shape(question).names)
+    sql = (
+        f"SELECT * FROM (SELECT {keys}, {sums} FROM read_parquet(?) AS atoms{joins} "  # noqa: S608  # our own words
+        f"{'WHERE ' + ' AND '.join(where) if where else ''} GROUP BY ALL) AS answer({names}) ORDER BY ALL"
+    )
+    return sql, parameters
+
+
+def _wanted(question: Question, mapping: pa.Table | None, region: str) -> list[tuple[str, list[int]]]:
+    """Which columns must be among which regions."""
+    if question.regions is None:
+        return []
+    regions = list(question.regions)
+    if mapping is None or 0 in regions:
+        return [(region, regions)]
+    # by the dongs, since that is what the files can be read by
+    dongs = mapping.filter(compute.is_in(mapping["region"], pa.array(regions, mapping["region"].type)))["dong"]
+    return [("atoms.region", dongs.to_pylist())]
