@@ -1,0 +1,54 @@
+"""The first tables. `*` marks the key, `?` what may be null."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "1"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+TYPES = {"int": sa.BigInteger, "text": sa.Text, "float": sa.Double, "bool": sa.Boolean}
+TABLES = {
+    "regions": "region* int, level text, parent int, code? text, name_ko text, name_en? text, valid_from_s int, "
+    "valid_to_s int, longitude? float, latitude? float, households? int, persons? int, source? text",
+    "predecessors": "region* int, predecessor* int, weight float",
+    "boundaries": "region* int, geometry text, source? text",
+    "sites": "site* text, name_ko text, name_en? text, kind text, region? int, live bool",
+    "buildings": "building* text, from_s* int, to_s int, site? text, region? int, use? int, floor_m2? float, "
+    "name_ko? text, name_en? text",
+    "units": "building* text, unit* text, floor_m2? float",
+    "gateways": "gateway* text, area text, site? text",
+    "meters": "meter* text, utility text, role text, parent? text, building? text, unit? text, quantities text",
+    "lives": "meter* text, installed_s* int, removed_s int, serial? text, digits? int, opening? float, closing? float",
+    "multipliers": "meter* text, from_s* int, multiplier float",
+    "assignments": "meter* text, from_s* int, to_s int, gateway text",
+    "capacities": "meter* text, from_s* int, max_per_h float, kind text",
+    "outages": "outage* text, from_s int, to_s int, meter? text, gateway? text, site? text, region? int, "
+    "utility? text, reason text",
+    "acts": "act* int, at_s int, by text, reason? text, source text",
+    "changes": "act* int, change* int, entity text, key text, field text, before? text, after? text",
+}
+INDEXES = {
+    "ix_meters_building": ("meters", ["building"]),
+    "ix_assignments_gateway": ("assignments", ["gateway"]),
+    "ix_changes_key": ("changes", ["entity", "key"]),
+}
+
+
+def upgrade() -> None:
+    """Make them."""
+    for name, columns in TABLES.items():
+        made = [_column(text.strip()) for text in columns.split(",")]
+        one_number = made[0].type.python_type is int
+        more = [sa.ForeignKeyConstraint(["act"], ["acts.act"])] if name == "changes" else []
+        op.create_table(name, *made, *more, sqlite_with_rowid=one_number and name != "changes")
+    for index, (table, columns_of) in INDEXES.items():
+        op.create_index(index, table, columns_of)
+
+
+def _column(text: str) -> sa.Column[object]:
+    name, kind = text.split()
+    return sa.Column(
+        name.rstrip("*?"), TYPES[kind](), primary_key="*" in name, nullable="?" in name, autoincrement=False
+    )
