@@ -22,6 +22,7 @@ USES = [
     for use in ("industry", "apartment", "office", "school")
     for utility in ("electricity", "gas", "water", "heat")
 ] + [("household", "electricity"), ("household", "water"), (SOLAR, "electricity")]
+USES += [("shop", "electricity"), ("shop", "gas"), ("shop", "water")]
 
 
 def series(use: str, utility: str = "electricity", name: str = "x") -> Series:
