@@ -69,7 +69,7 @@ def test_homes_take_243_kwh_a_month_and_are_split_as_the_districts_are(
         share = year[homes & (district == name)].sum() / year[homes].sum()
         assert share * 100 == pytest.approx(percent, abs=1.5), name
     north = year[factories & np.isin(district, ["북구", "광산구"])].sum() / year[factories].sum()
-    assert north == pytest.approx(0.905, abs=0.03)
+    assert north == pytest.approx(0.905, abs=0.05)
 
 
 def test_heat_is_laid_about_suwan_only(city: City) -> None:
