@@ -4,6 +4,7 @@ No price is shipped, since none is known: a city gives its own (`won`) in a file
 """
 
 import csv
+import io
 from collections.abc import Sequence
 from datetime import date
 from functools import cache
@@ -120,17 +121,24 @@ def load_factors(path: Path) -> tuple[Factor, ...]:
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
     """Number and cells of each line that is not empty."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            return [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(cells)]
+        reader = csv.reader(io.StringIO(_text(path.read_bytes()), newline=""), strict=True)
+        return [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(cells)]
     except OSError as error:
         raise Problem(
             f"{path}: 읽을 수 없습니다: {error.strerror}", f"{path}: cannot be read: {error.strerror}"
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise Problem(
-            f"{path}: UTF-8로 된 CSV 파일이어야 합니다: {error}", f"{path}: must be a CSV file in UTF-8: {error}"
+            f"{path}: UTF-8이나 CP949로 된 CSV 파일이어야 합니다: {error}",
+            f"{path}: must be a CSV file in UTF-8 or CP949: {error}",
         ) from error
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp949")  # as Korean spreadsheets save
 
 
 def _refuse_header(path: Path, header: Sequence[str]) -> None:

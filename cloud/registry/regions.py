@@ -42,7 +42,8 @@ def roll_up(regions: pa.Table, memberships: pa.Table, level: str, day: int) -> p
     """ROLL_UP: the region of `level` in which each dong lies, by the tree of the day.
 
     Every dong that ever was is there, one that does not exist on the day by the nearest day on which it did, so that
-    totals of any time sum up. A dong that lies in no region of the level is left out, and so is 0, the unknown one.
+    totals of any time sum up; given the regions `at_day` alone, only the dongs of the day are. A dong that lies in no
+    region of the level is left out, and so is 0, the unknown one.
     """
     levels = dict(zip(regions["region"].to_pylist(), regions["level"].to_pylist(), strict=True))
     parents = _Parents(regions, memberships)

@@ -114,6 +114,12 @@ def test_totals_of_gwangju_sum_before_and_after_the_merger(when: str) -> None:
     assert roll_up("dong", when) == {dong: dong for dong in range(101, 200)}
 
 
+def test_the_regions_of_a_day_alone_roll_up_its_dongs_alone() -> None:
+    when = day("2026-11-27")
+    there = regions.roll_up(regions.at_day(REGIONS, when), MEMBERSHIPS, "district", when)
+    assert Counter(there["region"].to_pylist()) == {2: 13, 3: 18, 4: 17, 5: 27, 6: 21}
+
+
 def test_gwangju_lies_in_the_merged_city_from_its_first_day() -> None:
     assert roll_up("province", "2026-06-30") == {}
     merged = roll_up("province", "2026-07-01")
@@ -264,14 +270,14 @@ def test_many_bad_lines_are_told_at_once(tmp_path: Path) -> None:
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="cannot be read"):
         facts.load_factors(tmp_path / "none.csv")
-    korean = tmp_path / "cp949.csv"
-    korean.write_bytes("전기".encode("cp949"))
-    with pytest.raises(Problem, match="must be a CSV file in UTF-8"):
-        facts.load_factors(korean)
+    for content in (b"factor\xff", b'factor,"utility'):
+        (tmp_path / "bytes.csv").write_bytes(content)
+        with pytest.raises(Problem, match="must be a CSV file in UTF-8"):
+            facts.load_factors(tmp_path / "bytes.csv")
 
 
-def test_a_file_saved_by_a_spreadsheet_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])
+def test_a_file_saved_by_a_spreadsheet_is_read(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "own.csv"
-    text = f"{HEADER}\r\nwon,water, tap ,1000,won/m3,,,the city,1\r\n,,,,,,,,\r\n"
-    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
-    assert [(factor.edition, factor.value) for factor in facts.load_factors(path)] == [("tap", 1000.0)]
+    path.write_bytes(f"{HEADER}\r\nwon,water, 수도 ,1000,won/m3,,,the city,1\r\n,,,,,,,,\r\n".encode(encoding))
+    assert [(factor.edition, factor.value) for factor in facts.load_factors(path)] == [("수도", 1000.0)]
