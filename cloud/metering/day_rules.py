@@ -8,8 +8,7 @@ import numpy as np
 
 from cloud.metering import day_rules_slots as slots
 from cloud.metering import day_rules_sums as sums
-from cloud.metering.arrays import Bits, Bools, Ints
-from cloud.metering.calendar import SLOTS
+from cloud.metering.arrays import Bits, Bools
 from cloud.metering.codes import Rule
 from cloud.metering.day_rules_data import Day, Found, Limits, Meters, Past, measured
 from cloud.metering.sun import night_slots
@@ -44,8 +43,8 @@ def judge(day: Day, past: Past, meters: Meters, limits: Limits) -> Found:
     at_slots[warm] = 0  # the whole day is meant
     single = np.flatnonzero(spiked & ~spiked_week)
     at_slots[single, at[single]] |= np.uint32(Rule.V07_SPIKE)
-    usual_spike = (~spiked | (highest <= past.max_milli.max(axis=1))) & (~spiked_week | (today <= _highest(past)))
-    passed = [(Rule.V07_SPIKE, usual_spike), (Rule.V08_HIGH_LOW, (today >= _lowest(past)) & (today <= _highest(past)))]
+    peak, much, little = sums.habit(today, highest, past, limits)
+    passed = [(Rule.V07_SPIKE, (~spiked | peak) & (~spiked_week | much)), (Rule.V08_HIGH_LOW, much & little)]
     found = _bits(fired)
     return Found(found, at_slots, found & _bits(passed), shift)
 
@@ -55,13 +54,3 @@ def _bits(fired: list[tuple[Rule, Bools]]) -> Bits:
     for rule, where in fired:
         bits |= np.where(where, np.uint32(rule), np.uint32(0))
     return bits
-
-
-def _highest(past: Past) -> Ints:
-    highest: Ints = np.where(past.trusted_slots == SLOTS, past.sum_milli, -1).max(axis=1)
-    return highest
-
-
-def _lowest(past: Past) -> Ints:
-    lowest: Ints = np.where(past.trusted_slots == SLOTS, past.sum_milli, 2**62).min(axis=1)
-    return lowest

@@ -33,6 +33,7 @@ class Past:
     """The 28 days before: [:, j] is the day j + 1 days earlier. Of what `keep` returned for each; 0 where nothing."""
 
     sum_milli: Ints  # [n, 28]
+    measured_slots: Counts
     trusted_slots: Counts
     max_milli: Ints
     like: Bools  # [28], `calendar.like_mask`
@@ -62,6 +63,7 @@ class Limits:
     day_least_milli: int = 2_000  # V07 over the week, V08, V13 and V15: of the day
     heating_below_c: float = 18.0
     cooling_above_c: float = 24.0
+    habit_days: int = 3  # of the 28 must have been as unusual, for a warning to pass its second look
     zero_days: int = 7  # V09: more than so many, today with them
     sum_share: float = 0.01  # V12
     sum_units: int = 2
@@ -80,8 +82,9 @@ class Limits:
 class Found:
     """Rules as bits. `day` has all that fired; `slots` those that mean single slots, at these slots.
 
-    `passed` are the warnings that passed their second look: the value is no higher, or lower, than trusted ones of
-    the 28 days before. `shift_slots` is by how much the day lies later than the meter's own profile; 0 unless V15.
+    `passed` are the warnings that passed their second look: on three of the 28 days before, the meter showed as much
+    (or, where it is low, as little), whether or not a rule objected then. `shift_slots` is by how much the day lies
+    later than the meter's own profile; 0 unless V15.
     """
 
     day: Bits  # [n]
@@ -102,21 +105,23 @@ class DayProfile:
 
     sum_milli: Ints  # over the known slots
     known_slots: Counts
+    measured_slots: Counts
     trusted_slots: Counts
     estimated_milli: Ints  # what of the sum rests on an estimate
-    max_milli: Ints  # the highest trusted slot
+    max_milli: Ints  # the highest measured slot
 
 
 def keep(day: Day) -> DayProfile:
     """What later days will need of this one."""
     value = np.where(day.known, day.usage_milli, 0)
-    good = day.known & trusted(day.grade, day.rules)
+    came = measured(day)
     return DayProfile(
         value.sum(axis=1),
         day.known.sum(axis=1, dtype=np.uint8),
-        good.sum(axis=1, dtype=np.uint8),
+        came.sum(axis=1, dtype=np.uint8),
+        (came & trusted(day.grade, day.rules)).sum(axis=1, dtype=np.uint8),
         np.where(_IS_ESTIMATED[day.grade], value, 0).sum(axis=1),
-        np.where(good, value, 0).max(axis=1),
+        np.where(came, value, 0).max(axis=1),
     )
 
 

@@ -26,10 +26,13 @@ def week_spike(today_milli: Ints, whole: Bools, past: Past, limits: Limits) -> B
 
 
 def high_low(today_milli: Ints, whole: Bools, past: Past, outdoor_c: float, limits: Limits) -> Bools:
-    """V08: more than 3 times, or less than 0.2 times, what `expected_milli` says, and by an amount worth the talk."""
+    """V08: more than 3 times, or less than 0.2 times, what `expected_milli` says, and by an amount worth the talk.
+
+    A day of no use at all is left to V09.
+    """
     expected = expected_milli(past, outdoor_c, limits)
     high = (today_milli > limits.high * expected) & (today_milli - expected >= limits.day_least_milli)
-    low = (today_milli < limits.low * expected) & (expected >= limits.day_least_milli)
+    low = (today_milli > 0) & (today_milli < limits.low * expected) & (expected >= limits.day_least_milli)
     fired: Bools = whole & (high | low)
     return fired
 
@@ -112,6 +115,15 @@ def warm_heat(today_milli: Ints, whole: Bools, past: Past, outdoor_c: float, lim
     covariance, spread, spread_of_use = _moments(temperature, use, there)
     same: Bools = judged & (covariance > limits.warm_likeness * np.sqrt(spread * spread_of_use))
     return same
+
+
+def habit(today_milli: Ints, highest_milli: Ints, past: Past, limits: Limits) -> tuple[Bools, Bools, Bools]:
+    """The second look: did three of the 28 days have as high a slot, use as much, use as little? Whole days for use."""
+    whole = past.measured_slots == SLOTS
+    peaks = (past.measured_slots > 0) & (past.max_milli >= highest_milli[:, None])
+    high, low = (past.sum_milli >= today_milli[:, None]) & whole, (past.sum_milli <= today_milli[:, None]) & whole
+    peak, much, little = (days.sum(axis=1) >= limits.habit_days for days in (peaks, high, low))
+    return peak, much, little
 
 
 def _whole(past: Past) -> Bools:
