@@ -5,7 +5,6 @@ It speaks MQTT 3.1.1 itself, in a few lines, because the processor that it share
 
 import select
 import socket
-import struct
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from contract.messages import Receipt, decode_receipt
 from contract.reading import Reading
 from contract.senml import encode_batch
 from contract.topics import BatchId, topic
+from simulators import mqtt_packets
 
 AREA = "main"
 RUN = "bench"
@@ -110,7 +110,7 @@ def _packets(load: Load, first: int, last: int) -> Iterator[bytes]:
             payload = encode_batch(batch(load, gateway, n), load.start_s + n + 0.9, "ntp")
             name = topic(AREA, gateway_name(gateway), "readings", BatchId(RUN, n))
             count += 1
-            packet = _publish_packet(name, payload, count % 0xFFFF + 1)
+            packet = mqtt_packets.publish(name, payload, count % 0xFFFF + 1)
             yield packet
             if _is_sent_twice(gateway, n):
                 again.append(packet)
@@ -147,11 +147,9 @@ class _Wire:
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._in = b""
-        header = _text("MQTT") + bytes([4, 2]) + struct.pack("!H", 0) + _text("bench-gateways")
-        self.send(b"\x10" + _length(len(header)) + header)
-        wanted = struct.pack("!H", 1) + _text(topic(AREA, "+", "receipts")) + b"\x00"
-        self.send(b"\x82" + _length(len(wanted)) + wanted)
-        while not any(kind == 0x90 for kind, _ in self._packets(wait=True)):
+        self.send(mqtt_packets.connect("bench-gateways"))
+        self.send(mqtt_packets.subscribe(topic(AREA, "+", "receipts"), qos=0))
+        while not any(kind == mqtt_packets.SUBACK for kind, _ in self._packets(wait=True)):
             pass
 
     def send(self, data: bytes) -> None:
@@ -161,9 +159,9 @@ class _Wire:
         """What has come in, with its topic; with `wait` at least something."""
         found = []
         for kind, body in self._packets(wait=wait):
-            if kind & 0xF0 == 0x30:
-                end = 2 + int.from_bytes(body[:2], "big")
-                found.append((body[2:end], decode_receipt(body[end:])))
+            if kind & 0xF0 == mqtt_packets.PUBLISH:
+                name, payload, _ = mqtt_packets.received(kind, body)
+                found.append((name, decode_receipt(payload)))
         return found
 
     def _packets(self, *, wait: bool) -> list[tuple[int, bytes]]:
@@ -171,39 +169,5 @@ class _Wire:
             self._in += self._socket.recv(1 << 18)
         elif wait:
             raise TimeoutError("no receipt for a minute")
-        found, at = [], 0
-        while (end := _end(self._in, at)) is not None:
-            start, stop = end
-            found.append((self._in[at], self._in[start:stop]))
-            at = stop
-        self._in = self._in[at:]
+        found, self._in = mqtt_packets.split(self._in)
         return found
-
-
-def _end(data: bytes, at: int) -> tuple[int, int] | None:
-    """Where the body of the packet at `at` starts and ends, or None when it is not whole yet."""
-    length = shift = 0
-    for place in range(at + 1, min(at + 5, len(data))):
-        length |= (data[place] & 127) << shift
-        shift += 7
-        if data[place] < 128:
-            return (place + 1, place + 1 + length) if place + 1 + length <= len(data) else None
-    return None
-
-
-def _publish_packet(name: str, payload: bytes, number: int) -> bytes:
-    body = _text(name) + struct.pack("!H", number)
-    return b"\x32" + _length(len(body) + len(payload)) + body + payload
-
-
-def _text(text: str) -> bytes:
-    return struct.pack("!H", len(text)) + text.encode()
-
-
-def _length(length: int) -> bytes:
-    out = b""
-    while True:
-        length, low = divmod(length, 128)
-        out += bytes([low | (128 if length else 0)])
-        if not length:
-            return out
