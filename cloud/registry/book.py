@@ -24,7 +24,7 @@ Tell = Callable[[Text], None]
 FACTS = ("lives", "multipliers", "assignments", "capacities")  # what is dated about a meter
 _LINES = 1 << 40
 _MEMORY = "2500MB"
-_ISO = f"""CREATE MACRO iso(t) AS CASE WHEN t IN ({OPEN_FROM_S}, {OPEN_TO_S}) THEN '' ELSE
+ISO = f"""CREATE MACRO iso(t) AS CASE WHEN t IN ({OPEN_FROM_S}, {OPEN_TO_S}) THEN '' ELSE
     strftime(make_timestamp((t + {SEOUL.utcoffset(None).seconds}) * 1000000), '%Y-%m-%dT%H:%M:%S+09:00') END"""
 
 
@@ -69,7 +69,7 @@ def open_book(connection: Connection, tell: Tell) -> Book:
     """The registry as it is."""
     duck = duckdb.connect(config={"threads": 2, "memory_limit": _MEMORY, "preserve_insertion_order": False})
     book = Book(duck)
-    book.run(_ISO)
+    book.run(ISO)
     for name in ENTITIES:
         rows = load_table(connection, table_of(name))
         if rows.num_rows > 100_000:

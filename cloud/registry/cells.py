@@ -1,5 +1,6 @@
 """What a cell's text means, one at a time and a column at a time. Times without an offset are Korean."""
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cloud.registry.boundaries import boundary_text
 from cloud.registry.columns import KINDS, Column, Kind
 from cloud.registry.snapshot import OPEN_FROM_S, OPEN_TO_S
 from contract.problems import Problem, Text
@@ -27,6 +29,7 @@ ARROW: Mapping[Kind, pa.DataType] = {
     "yesno": pa.bool_(),
     "from": pa.int64(),
     "to": pa.int64(),
+    "shape": pa.string(),
 }
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?(Z|[+-]\d\d:?\d\d)?")
 _EPOCH = re.compile(r"\d{9,11}")  # since 1973; fewer digits are rather a date written otherwise
@@ -148,6 +151,13 @@ def _time(_: Column, text: str) -> Value:
         return None
 
 
+def _shape(_: Column, text: str) -> Value:
+    try:
+        return boundary_text(json.loads(text))
+    except (ValueError, Problem):
+        return None
+
+
 _PARSERS: Mapping[Kind, Callable[[Column, str], Value]] = {
     "name": _name,
     "text": _text,
@@ -158,4 +168,5 @@ _PARSERS: Mapping[Kind, Callable[[Column, str], Value]] = {
     "yesno": _yesno,
     "from": _time,
     "to": _time,
+    "shape": _shape,
 }

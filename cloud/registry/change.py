@@ -4,6 +4,7 @@
 
 import fcntl
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -107,7 +108,12 @@ def _write(connection: Connection, book: Book, author: Author, tell: Tell) -> Ou
     act = int(connection.scalar(select(func.coalesce(func.max(Act.act), 0))) or 0) + 1
     connection.execute(
         insert(Act).values(
-            act=act, at_s=int(time.time()), by=author.by, reason=author.reason or None, source=author.source
+            act=act,
+            at_s=int(time.time()),
+            by=author.by,
+            reason=author.reason or None,
+            source=author.source,
+            mark=secrets.token_hex(8),
         )
     )
     for name in names:

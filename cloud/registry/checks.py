@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from cloud.registry.book import Book, complaints_of, key_sql
-from cloud.registry.columns import ENTITIES
+from cloud.registry.columns import ENTITIES, LEVELS
 from cloud.registry.csvs import MAX_COMPLAINTS, complain
 from contract.problems import Text
 from contract.quantities import QUANTITIES
@@ -31,6 +31,7 @@ REFERENCES = (
     ("regions", "parent", "regions", "region"),
     ("predecessors", "region", "regions", "region"),
     ("predecessors", "predecessor", "regions", "region"),
+    ("boundaries", "region", "regions", "region"),
     ("sites", "region", "regions", "region"),
     ("buildings", "site", "sites", "site"),
     ("buildings", "region", "regions", "region"),
@@ -94,11 +95,10 @@ _OTHERS = (
     ),
     Check(
         "SELECT r.origin, r.region, r.level, p.region, p.level FROM now_regions r "
-        "LEFT JOIN now_regions p ON r.parent = p.region "
-        "WHERE coalesce(p.level, '') != "
-        "CASE r.level WHEN 'dong' THEN 'district' WHEN 'district' THEN 'city' ELSE '' END",
-        "지역 {0} ({1}): 상위는 한 단계 위여야 합니다 (city > district > dong)",
-        "region {0} ({1}): expected a parent one level above it (city > district > dong)",
+        "JOIN now_regions p ON r.parent = p.region "
+        f"WHERE list_position({list(LEVELS)}, p.level) >= list_position({list(LEVELS)}, r.level)",
+        "지역 {0} ({1}): 상위 {2}은(는) 더 높은 단계여야 합니다 ({3})",
+        "region {0} ({1}): expected a parent of a higher level, found {2} ({3})",
     ),
     Check(
         "SELECT max(origin), predecessor, round(sum(weight), 6) FROM now_predecessors GROUP BY predecessor "

@@ -12,7 +12,7 @@ from cloud.metering.codes import ROLES, UTILITIES
 from contract.problems import Text
 
 # name: [a-z0-9-]{1,64}; words: names of quantities, separated by spaces; from, to: a time, empty: open on that side
-Kind = Literal["name", "text", "words", "choice", "whole", "number", "yesno", "from", "to"]
+Kind = Literal["name", "text", "words", "choice", "whole", "number", "yesno", "from", "to", "shape"]
 
 SITE_KINDS = ("industrial-complex", "apartment-block", "public-building", "household", "other")
 LEVELS = ("province", "city", "district", "dong")
@@ -30,6 +30,7 @@ KINDS: Mapping[Kind, Text] = {
         "a time: 2026-07-01, 2026-07-01T09:00(+09:00) or epoch seconds; Korean time where no offset is given; "
         "empty: from ever",
     ),
+    "shape": Text("GeoJSON Polygon이나 MultiPolygon (WGS84)", "a GeoJSON Polygon or MultiPolygon (WGS84)"),
     "to": Text("시각. 그 시각은 포함하지 않음. 비면 계속", "a time, itself not included; empty: open"),
 }
 
@@ -140,6 +141,16 @@ _ALL = (
             Column(
                 "weight", "number", Text("옛 지역 중 옮겨 온 몫", "share of the old one"), needed=True, low=0, high=1
             ),
+            Column("basis", "text", Text("몫의 근거", "what the share rests on")),
+        ),
+    ),
+    Entity(
+        "boundaries",
+        Text("지역의 경계", "boundaries of regions"),
+        (
+            replace(_REGION, key=True, about=Text("지역", "the region")),
+            Column("geometry", "shape", Text("경계", "boundary"), needed=True),
+            Column("source", "text", Text("출처", "where this is from")),
         ),
     ),
     Entity(

@@ -43,6 +43,7 @@ class Predecessor(Base):
     region: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     predecessor: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     weight: Mapped[float]
+    basis: Mapped[str | None]
 
 
 class Boundary(Base):
@@ -180,7 +181,7 @@ class Outage(Base):
 
 
 class Act(Base):
-    """Who changed something, when, why, and by what: a command or a file."""
+    """Who changed something, when, why, and by what: a command or a file. `mark` is random, each act's own."""
 
     __tablename__ = "acts"
     act: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -188,6 +189,7 @@ class Act(Base):
     by: Mapped[str]
     reason: Mapped[str | None]
     source: Mapped[str]
+    mark: Mapped[str]
 
 
 class Change(Base):

@@ -12,7 +12,7 @@ TYPES = {"int": sa.BigInteger, "text": sa.Text, "float": sa.Double, "bool": sa.B
 TABLES = {
     "regions": "region* int, level text, parent int, code? text, name_ko text, name_en? text, valid_from_s int, "
     "valid_to_s int, longitude? float, latitude? float, households? int, persons? int, source? text",
-    "predecessors": "region* int, predecessor* int, weight float",
+    "predecessors": "region* int, predecessor* int, weight float, basis? text",
     "boundaries": "region* int, geometry text, source? text",
     "sites": "site* text, name_ko text, name_en? text, kind text, region? int, live bool",
     "buildings": "building* text, from_s* int, to_s int, site? text, region? int, use? int, floor_m2? float, "
@@ -26,7 +26,7 @@ TABLES = {
     "capacities": "meter* text, from_s* int, max_per_h float, kind text",
     "outages": "outage* text, from_s int, to_s int, meter? text, gateway? text, site? text, region? int, "
     "utility? text, reason text",
-    "acts": "act* int, at_s int, by text, reason? text, source text",
+    "acts": "act* int, at_s int, by text, reason? text, source text, mark text",
     "changes": "act* int, change* int, entity text, key text, field text, before? text, after? text",
 }
 INDEXES = {
