@@ -32,7 +32,7 @@ Role = Literal[
     "unit",
     "id",  # what tells rows of the same place and kind apart (a customer's number); never stored
 ]
-ROLES: tuple[str, ...] = get_args(Role)
+ROLES: tuple[Role, ...] = get_args(Role)
 PLACE: tuple[Role, ...] = ("region", "city", "district", "dong")
 LOT: tuple[Role, ...] = ("legal_dong", "sigungu", "bjdong")
 UNITS: dict[str, tuple[OurUnit, ...]] = {

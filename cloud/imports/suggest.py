@@ -9,7 +9,7 @@ import msgspec
 from cloud.imports import cells
 from cloud.imports.files import Table
 from cloud.imports.layout import Layout, resolve
-from cloud.imports.mapping import LOT, Mapping, Role, load, names
+from cloud.imports.mapping import LOT, ROLES, Mapping, Role, load, names
 from contract.problems import Problem
 
 Utility = Literal["electricity", "gas", "water", "heat"]
@@ -105,7 +105,9 @@ def _vocabulary(own: Path | None) -> dict[Role, list[str]]:
 
 def _named(table: Table, mapping: Mapping, layout: Layout, own: Path | None) -> Mapping:
     """With the file's own names, and those settings that its rows call for."""
-    columns: dict[Role, list[str]] = {role: [layout.names[column]] for role, column in layout.roles.items()}
+    columns: dict[Role, list[str]] = {
+        role: [layout.names[layout.roles[role]]] for role in ROLES if role in layout.roles
+    }
     tops = list(dict.fromkeys(quantity.name for quantity in layout.quantities))
     if mapping.wide != "month":
         columns["quantity"] = [tops[0].removesuffix(layout.quantities[0].kind).strip() or tops[0]]

@@ -87,8 +87,9 @@ class Totals:
         found, since = [], 0
         groups: dict[tuple[int, ...], dict[tuple[str, ...], _Sum]] = {}
         for place, line, bare in self._stated:
-            sums = [self._group(groups, labels) for labels in dict.fromkeys((line.labels, bare))]
+            named = [self._group(groups, labels) for labels in dict.fromkeys((bare, line.labels))]
             subtotal = any(fold(label).endswith(_SUBTOTALS) for label in bare)
+            sums = [each for each in named if each.rows]
             sums.insert(0 if subtotal and not self._given(bare) else len(sums), self._between(since, place))
             since = place if subtotal else since
             found += self._compared(line, sums)
