@@ -19,6 +19,10 @@ TOOLS: dict[str, tuple[str, Text]] = {
         "commands.cloud_known",
         Text("현장 파일에서 known.csv와 sites.csv를 만듭니다", "make known.csv and sites.csv from site files"),
     ),
+    "import": (
+        "commands.cloud_import",
+        Text("기관이 가진 월별 자료를 가져옵니다", "import the monthly figures that agencies hold"),
+    ),
     "quarantine": (
         "commands.cloud_quarantine",
         Text("거부된 측정값을 보거나 다시 시도합니다", "list refused readings, or try them again"),
