@@ -1,4 +1,4 @@
-"""`bitgoeul cloud TOOL`: an area's process, the portal, what an area knows, and its quarantine."""
+"""`bitgoeul cloud TOOL`: an area's process, the portal, and an area's quarantine."""
 
 import argparse
 import importlib
@@ -15,9 +15,12 @@ TOOLS: dict[str, tuple[str, Text]] = {
         Text("한 구역의 측정값을 받아 보관합니다", "take in and keep the readings of one area"),
     ),
     "portal": ("commands.cloud_portal", Text("포털을 띄웁니다", "serve the portal")),
-    "known": (
-        "commands.cloud_known",
-        Text("현장 파일에서 known.csv와 sites.csv를 만듭니다", "make known.csv and sites.csv from site files"),
+    "registry": (
+        "commands.cloud_registry",
+        Text(
+            "시설, 건물, 계량기, 게이트웨이, 지역의 등록부",
+            "the registry of sites, buildings, meters, gateways and regions",
+        ),
     ),
     "import": (
         "commands.cloud_import",

@@ -68,6 +68,13 @@ def empty_value(column: Column) -> Value:
     return parse_cell(column, column.default) if column.default else None
 
 
+def parse_time(text: str) -> int:
+    """A moment, as in files. Raises Problem."""
+    found = parse_value(Column("time", "from", Text("", "")), text)
+    assert isinstance(found, int)
+    return found
+
+
 def show_time(time_s: int) -> str:
     """As it may be read back: ISO with Korea's offset; empty where open."""
     if time_s in (OPEN_FROM_S, OPEN_TO_S):
