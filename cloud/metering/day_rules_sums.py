@@ -120,7 +120,7 @@ def warm_heat(today_milli: Ints, whole: Bools, past: Past, outdoor_c: float, lim
 def habit(today_milli: Ints, highest_milli: Ints, past: Past, limits: Limits) -> tuple[Bools, Bools, Bools]:
     """The second look: did three of the 28 days have as high a slot, use as much, use as little? Whole days for use."""
     whole = past.measured_slots == SLOTS
-    peaks = (past.measured_slots > 0) & (past.max_milli >= highest_milli[:, None])
+    peaks = past.max_milli >= highest_milli[:, None]
     high, low = (past.sum_milli >= today_milli[:, None]) & whole, (past.sum_milli <= today_milli[:, None]) & whole
     peak, much, little = (days.sum(axis=1) >= limits.habit_days for days in (peaks, high, low))
     return peak, much, little

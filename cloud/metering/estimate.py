@@ -146,7 +146,7 @@ def _weights(gaps: Gaps) -> Ints:
     known = (day_known | class_known) & gaps.inside
     weight = np.where(known, np.where(day_known, by_day, by_class), 0)
     count = known.sum(axis=1, keepdims=True)
-    mean = np.where(count > 0, round_ratio(weight.sum(axis=1, keepdims=True), np.maximum(count, 1)), 1)
+    mean = round_ratio(weight.sum(axis=1, keepdims=True), np.maximum(count, 1))
     weight = np.where(known, weight, mean)
     weight = np.where(weight.any(axis=1, keepdims=True, where=gaps.inside), weight, 1)
     return np.where(gaps.inside, weight, 0)

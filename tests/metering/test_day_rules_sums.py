@@ -25,6 +25,7 @@ def one(value: int) -> Ints:
         (28_000, [9_000, 10_000, 11_000, 9_000], False),  # third 10,000: (28 - 10) / 10 is 1.8
         (28_001, [9_000, 10_000, 11_000, 9_000], True),
         (28_001, [9_000, 10_000, 11_000], False),  # four days only
+        (28_001, [9_000, 10_000, 11_000, 0], True),  # a day without use is a day
         (28_001, [9_000, 10_000, 29_000, 9_000], False),  # not the highest
         (28_001, [9_000] * 6 + [28_000, 27_000], True),  # eight days ago is another week
         (1_999, [100] * 6, False),
@@ -157,6 +158,13 @@ def test_v13_a_main_and_its_subs(main: int, subs: list[int], covered: bool, fire
     if subs:
         whole[0] = False
         assert not rules.parent_child(use, whole, parent, np.full(len(use), covered), LIMITS).any()
+
+
+def test_v13_tells_each_main_of_its_own_subs() -> None:
+    use = np.array([10_000, 13_000, 90_000, 1_000, 5_000], np.int64)  # mains are rows 0 and 2
+    parent = np.array([-1, 0, -1, 2, 2], np.int64)
+    fired = rules.parent_child(use, np.ones(5, bool), parent, np.zeros(5, bool), LIMITS)
+    assert fired.tolist() == [True, False, False, False, False]
 
 
 def test_v17_heat_rises_when_it_gets_colder() -> None:

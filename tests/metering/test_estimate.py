@@ -49,7 +49,9 @@ def test_e3_is_the_mean_of_the_four_nearest() -> None:
     assert mean_of(history([100, 200, 300, 401, 9_999])) == 250  # 1,001 / 4 = 250.25
     assert mean_of(history([100, 200, 301])) == 200  # 601 / 3 = 200.33
     assert mean_of(history([1, 2, 3, 4])) == 2  # 2.5, to the even
-    assert mean_of(history([100, 200])) is None
+    assert mean_of(history([0, 0, 0, 5])) == 1  # a day without use is a day; 1.25
+    usage, known = like_day_slots(history([100, 200]), ALL_LIKE)
+    assert (usage.tolist(), known.tolist()) == ([[0]], [[False]])
 
 
 def test_e3_takes_like_days_only() -> None:
@@ -75,7 +77,9 @@ def test_e3_never_looks_into_an_outage_nor_at_negative_usage_but_takes_a_validat
 
 def test_e3_scaled_by_temperature() -> None:
     assert mean_of(history([100, 200, 300]), factor=np.array([1.5])) == 300
-    assert mean_of(history([100, 200, 300]), factor=np.array([np.nan])) is None
+    assert mean_of(history([100, 200, 300]), factor=np.array([0.0])) == 0
+    for factor in (np.nan, np.inf, -1.0):
+        assert mean_of(history([100, 200, 300]), factor=np.array([factor])) is None
 
 
 def test_e3_chooses_the_days_of_each_slot_apart() -> None:
