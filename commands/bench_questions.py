@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from cloud.metering.codes import UTILITIES, Direction
 from cloud.metering.figures import denominators
-from cloud.store.parquet import TotalsReader
+from cloud.store.parquet import Files, TotalsReader
 from cloud.totals.query import By, Facts, Level, Question, Totals
 
 USES, DISTRICTS, YEAR = 29, 5, 365
@@ -125,13 +125,14 @@ def _reading(
 ) -> Callable[[], None]:
     """Reads the columns and row groups that could hold what the question asks for; footers are read once."""
     find = reader.slot_files if question.resolution == "hour" else reader.day_files
+    current = [files for area in find(question.start_day, question.end_day) for files in area.files]
     mapping = known[question.level].roll_up.get(question.level)
     regions = question.regions
     if regions is not None and mapping is not None:
         regions = tuple(row["dong"] for row in mapping.to_pylist() if row["region"] in regions)
     wanted = {"utility": (question.utility,), "direction": (question.direction,), "region": regions}
     parts = []
-    for name in find(question.start_day, question.end_day, question.by != "none"):
+    for name in _least(question, current):
         if name not in footers:
             footer = parquet.read_metadata(name)
             footers[name] = (footer, [_bounds(footer.row_group(place)) for place in range(footer.num_row_groups)])
@@ -146,6 +147,12 @@ def _reading(
     return read
 
 
+def _least(question: Question, current: Sequence[Files]) -> list[str]:
+    if question.level == "city":
+        return [files.without_region for files in current]
+    return [files.without_use if question.by == "none" else files.atoms for files in current]
+
+
 def _bounds(group: Any) -> dict[str, tuple[int, int]]:
     """The least and the greatest of each column."""
     columns = [group.column(place) for place in range(group.num_columns)]
@@ -155,7 +162,9 @@ def _bounds(group: Any) -> dict[str, tuple[int, int]]:
 def _needed(bounds: Mapping[str, tuple[int, int]], wanted: Mapping[str, tuple[int | None, ...] | None]) -> bool:
     """Whether a row group could hold one of the values wanted of every column; None is any."""
     return all(
-        values is None or any(value is None or bounds[name][0] <= value <= bounds[name][1] for value in values)
+        values is None
+        or name not in bounds
+        or any(value is None or bounds[name][0] <= value <= bounds[name][1] for value in values)
         for name, values in wanted.items()
     )
 

@@ -1,5 +1,7 @@
 """Atoms in their one order, and what is summed from them before they are written. Arrays in, arrays out."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -9,10 +11,11 @@ from cloud.store.totals_schema import DAY_ATOMS, SLOT_ATOMS
 
 FIGURES = ("total", "estimated", "counted", "estimated_count", "expected")
 
-# Outermost first. Utility and direction begin the order, since nearly every question names one of each, and a question
-# for one dong then finds its rows side by side; the time ends it, so that a series lies together and packs well.
-# Bits: together 63, so that one int64 orders a row.
-_ORDER = {"utility": 8, "direction": 8, "region": 24, "use": 8, "time": 15}
+# Outermost first. Nearly every question names one utility and direction, so these begin the order; the time ends it,
+# so that a series lies together and packs well. Bits: together 63, so that one int64 orders a row.
+_BITS = {"utility": 8, "direction": 8, "region": 24, "use": 8, "time": 15}
+_ORDER = tuple(_BITS)
+_REGION_FIRST = ("region", "utility", "direction", "time")
 
 
 def ordered(atoms: pa.Table) -> pa.Table:
@@ -40,14 +43,23 @@ def day_atoms(day: int, slot_atoms: pa.Table) -> pa.Table:
 
 
 def without_use(atoms: pa.Table) -> pa.Table:
-    """The same summed over all uses, in order; the column `use` is gone."""
-    return _summed(atoms.drop_columns("use"), atoms.schema.remove(atoms.schema.get_field_index("use")))
+    """The same summed over all uses; in order, but a region's rows lie together, since a question names one region."""
+    return _summed(atoms, _lacking(atoms.schema, "use"), _REGION_FIRST)
 
 
-def _summed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """`rows` of the schema, those of equal keys made one."""
-    rows = rows.combine_chunks()
-    keys = _keys(rows)
+def without_region(atoms: pa.Table) -> pa.Table:
+    """The same summed over all regions, in order."""
+    return _summed(atoms, _lacking(atoms.schema, "region"))
+
+
+def _lacking(schema: pa.Schema, name: str) -> pa.Schema:
+    return schema.remove(schema.get_field_index(name))
+
+
+def _summed(rows: pa.Table, schema: pa.Schema, outermost_first: Sequence[str] = _ORDER) -> pa.Table:
+    """`rows` with the columns of the schema, equal keys made one. Raises ArrowInvalid where a sum overflows."""
+    rows = rows.select(schema.names).combine_chunks()
+    keys = _keys(rows, outermost_first)
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
     firsts = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1)) if keys.size else order
@@ -57,14 +69,13 @@ def _summed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
         if field.name not in FIGURES:
             values = values[firsts]
         elif firsts.size:
-            sums = np.add.reduceat(values.astype(np.int64), firsts)
-            values = sums  # pa.array refuses what an int32 does not hold
+            values = np.add.reduceat(values.astype(np.int64), firsts)
         columns.append(pa.array(values, pa.int64()).cast(field.type))
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _keys(rows: pa.Table) -> npt.NDArray[np.int64]:
-    """One ascending number a row, by _ORDER."""
+def _keys(rows: pa.Table, outermost_first: Sequence[str] = _ORDER) -> npt.NDArray[np.int64]:
+    """A number for each row, by which they are ordered. Raises ValueError for a number out of bounds."""
     if SLOT_ATOMS.names[0] in rows.column_names:
         slots = rows["slot_s"].to_numpy()
         times = (slots - slots.min()) // SLOT_S if slots.size else slots
@@ -72,7 +83,8 @@ def _keys(rows: pa.Table) -> npt.NDArray[np.int64]:
         days = rows["day"].to_numpy().astype(np.int64)
         times = days - days.min() if days.size else days
     keys = np.zeros(rows.num_rows, np.int64)
-    for name, bits in _ORDER.items():
+    for name in outermost_first:
+        bits = _BITS[name]
         if name == "time" or name in rows.column_names:
             values = times if name == "time" else rows[name].to_numpy().astype(np.int64)
             if values.size and not 0 <= values.min() <= values.max() < 1 << bits:

@@ -1,7 +1,8 @@
 """Totals in Parquet files: any number of processes read them, without a server and without a lock.
 
 The totals of one area are a folder: for each local day a file of SLOT_ATOMS, for each local month one of DAY_ATOMS,
-and beside each the same summed over all uses, which most questions are content with. A file is never replaced: its
+and beside each the same summed over all uses, and over all regions of the area: with these most questions are content,
+and they are small. A file is never replaced: its
 name holds a hash of its content, and `manifest.json` says which files are current. Only the manifest is renamed over,
 once for each settling, after all that it names is on disk: a reader sees either all of a settling or nothing of it.
 A file that is no longer current stays for an hour, since somebody may be reading it.
@@ -23,13 +24,16 @@ from typing import TypeVar
 import pyarrow as pa
 from pyarrow import compute, parquet
 
-from cloud.store.atoms import day_atoms, ordered, without_use
+from cloud.store.atoms import day_atoms, ordered, without_region, without_use
 from cloud.store.totals_schema import DAY_ATOMS, SLOT_ATOMS
 from contract.problems import Problem
 
 MANIFEST = "manifest.json"
 KEEP_OLD_S = 3600.0
-_ROW_GROUP = 65_536
+# Measured: what is large is read by utility and direction, in few and large row groups, and zstd would be a quarter
+# smaller but three times slower to read; what is small is read by region too, and is as quick as it is plain.
+_ATOMS = (65_536, "snappy")
+_ROLLED_UP = (4_096, "none")
 _EPOCH = date(1970, 1, 1).toordinal()
 
 _T = TypeVar("_T")
@@ -37,10 +41,18 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Files:
-    """The two files of one day's slots, or of one month's days: with the use of buildings, and summed over it."""
+    """The files of one day's slots or of one month's days: the atoms, and what is summed from them.
+
+    Their names; what a reader gives has their paths.
+    """
 
     atoms: str
     without_use: str
+    without_region: str
+
+    @property
+    def all(self) -> tuple[str, str, str]:
+        return self.atoms, self.without_use, self.without_region
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,15 @@ class Manifest:
 
     slots: Mapping[str, Files] = field(default_factory=dict)
     days: Mapping[str, Files] = field(default_factory=dict)
+    regions: frozenset[int] = frozenset()  # no atom is of another one
+
+
+@dataclass(frozen=True)
+class Current:
+    """The files of one area that a question needs, by their paths; `regions` as in the manifest."""
+
+    files: tuple[Files, ...]
+    regions: frozenset[int]
 
 
 def day_name(day: int) -> str:
@@ -75,17 +96,18 @@ class TotalsWriter:
         An empty table takes the day away. All is on disk when this returns; readers see all days at one moment.
         Raises ValueError where two atoms have one key, or an atom is of another day.
         """
-        slots, months = dict(self._manifest.slots), dict(self._manifest.days)
+        slots, months, regions = dict(self._manifest.slots), dict(self._manifest.days), set(self._manifest.regions)
         changed: dict[str, dict[int, pa.Table]] = {}
         with _told(self._folder):
             for day, atoms in days.items():
                 rows = ordered(atoms.cast(SLOT_ATOMS))
+                regions |= set(compute.unique(rows["region"]).to_pylist())
                 name = day_name(day)
                 changed.setdefault(name[:7], {})[day] = day_atoms(day, rows)
                 self._put(slots, name, "slots", rows)
             for month, parts in changed.items():
                 self._put(months, month, "days", ordered(pa.concat_tables([self._kept(month, parts), *parts.values()])))
-            self._publish(Manifest(slots, months))
+            self._publish(Manifest(slots, months, frozenset(regions)))
 
     def read_day(self, day: int) -> pa.Table:
         """SLOT_ATOMS of a local day, in order; empty when there are none."""
@@ -105,11 +127,12 @@ class TotalsWriter:
 
     def _put(self, current: dict[str, Files], period: str, kind: str, rows: pa.Table) -> None:
         if rows.num_rows:
-            parts = (
-                _store(self._folder, f"{kind}-{period}", rows),
-                _store(self._folder, f"{kind}-{period}-all", without_use(rows)),
+            name = f"{kind}-{period}"
+            current[period] = Files(
+                _store(self._folder, name, rows, *_ATOMS),
+                _store(self._folder, f"{name}-all-uses", without_use(rows), *_ROLLED_UP),
+                _store(self._folder, f"{name}-all-regions", without_region(rows), *_ROLLED_UP),
             )
-            current[period] = Files(*parts)
         else:
             current.pop(period, None)
 
@@ -119,7 +142,8 @@ class TotalsWriter:
             if (self._folder / name).exists():
                 os.utime(self._folder / name)
         _sync(self._folder)
-        text = json.dumps({"slots": _plain(new.slots), "days": _plain(new.days)}, sort_keys=True)
+        plain = {"slots": _plain(new.slots), "days": _plain(new.days), "regions": sorted(new.regions)}
+        text = json.dumps(plain, sort_keys=True)
         path = self._folder / f".{MANIFEST}.new"
         _write_synced(path, text.encode())
         path.replace(self._folder / MANIFEST)
@@ -136,39 +160,37 @@ class TotalsReader:
         self._seen: dict[Path, tuple[tuple[int, int, int], Manifest]] = {}
 
     def read(self, action: Callable[["TotalsReader"], _T]) -> _T:
-        """What the action gives; once more when a file vanished under it (FileNotFoundError). Raises Problem."""
-        for _ in range(2):
-            try:
-                return action(self)
-            except FileNotFoundError:
-                self._seen = {}
+        """What the action gives; once more after an OSError, since a file may vanish under it. Raises Problem."""
+        try:
+            return action(self)
+        except OSError:
+            self._seen = {}
         with _told(self._folders[0]):
             return action(self)
 
-    def slot_files(self, start_day: int, end_day: int, uses: bool) -> list[str]:
-        """The files of SLOT_ATOMS of the local days [start, end); without the column `use` unless asked for."""
+    def slot_files(self, start_day: int, end_day: int) -> list[Current]:
+        """The files of the slots of the local days [start, end), by area."""
         first, last = day_name(start_day), day_name(end_day - 1)
-        return self._files(lambda manifest: manifest.slots, first, last, uses)
+        return self._between(lambda manifest: manifest.slots, first, last)
 
-    def day_files(self, start_day: int, end_day: int, uses: bool) -> list[str]:
-        """The files of DAY_ATOMS of the months in which these days are."""
+    def day_files(self, start_day: int, end_day: int) -> list[Current]:
+        """The files of the days of the months in which these days are, by area."""
         first, last = day_name(start_day)[:7], day_name(end_day - 1)[:7]
-        return self._files(lambda manifest: manifest.days, first, last, uses)
+        return self._between(lambda manifest: manifest.days, first, last)
 
     def version(self) -> str:
         """Of the content: equal versions give equal answers."""
         names = [f"{folder.name}/{name}" for folder in self._folders for name in sorted(_names(self._current(folder)))]
         return hashlib.blake2b("\n".join(names).encode(), digest_size=8).hexdigest()
 
-    def _files(
-        self, periods: Callable[[Manifest], Mapping[str, Files]], first: str, last: str, uses: bool
-    ) -> list[str]:
-        return [
-            os.fspath(folder / (files.atoms if uses else files.without_use))
-            for folder in self._folders
-            for period, files in periods(self._current(folder)).items()
-            if first <= period <= last
-        ]
+    def _between(self, periods: Callable[[Manifest], Mapping[str, Files]], first: str, last: str) -> list[Current]:
+        found = []
+        for folder in self._folders:
+            manifest = self._current(folder)
+            inside = [files for period, files in periods(manifest).items() if first <= period <= last]
+            paths = tuple(Files(*(os.fspath(folder / name) for name in files.all)) for files in inside)
+            found.append(Current(paths, manifest.regions))
+        return [current for current in found if current.files]
 
     def _current(self, folder: Path) -> Manifest:
         try:
@@ -184,27 +206,30 @@ class TotalsReader:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The current manifest, an empty one where there is none. Raises OSError, ValueError."""
+    """The current manifest, an empty one where there is none. Raises OSError, for a damaged one too."""
     try:
         found = json.loads((folder / MANIFEST).read_bytes())
+        slots, days = ({period: Files(*names) for period, names in found[part].items()} for part in ("slots", "days"))
+        return Manifest(slots, days, frozenset(found["regions"]))
     except FileNotFoundError:
         return Manifest()
-    return Manifest(*({period: Files(*names) for period, names in found[part].items()} for part in ("slots", "days")))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OSError(f"{MANIFEST}: {error}") from error
 
 
-def _plain(periods: Mapping[str, Files]) -> dict[str, tuple[str, str]]:
-    return {period: (files.atoms, files.without_use) for period, files in periods.items()}
+def _plain(periods: Mapping[str, Files]) -> dict[str, tuple[str, str, str]]:
+    return {period: files.all for period, files in periods.items()}
 
 
 def _names(manifest: Manifest) -> set[str]:
     both = (*manifest.slots.values(), *manifest.days.values())
-    return {name for files in both for name in (files.atoms, files.without_use)}
+    return {name for files in both for name in files.all}
 
 
-def _store(folder: Path, name: str, rows: pa.Table) -> str:
+def _store(folder: Path, name: str, rows: pa.Table, row_group_size: int, compression: str) -> str:
     """The name of the file that holds these rows; written unless it is there."""
     sink = pa.BufferOutputStream()
-    parquet.write_table(rows, sink, row_group_size=_ROW_GROUP, compression="zstd", store_schema=False)
+    parquet.write_table(rows, sink, row_group_size=row_group_size, compression=compression, store_schema=False)
     content = sink.getvalue()
     file_name = f"{name}-{hashlib.blake2b(content, digest_size=10).hexdigest()}.parquet"
     if not (folder / file_name).exists():
@@ -247,7 +272,7 @@ def _told(folder: Path) -> Iterator[None]:
     """Make a Problem of what the disk or a damaged file gives."""
     try:
         yield
-    except (OSError, pa.ArrowException, json.JSONDecodeError, KeyError, TypeError) as error:
+    except (OSError, pa.ArrowException) as error:
         raise Problem(
             f"{folder}: 합계 파일을 읽거나 쓸 수 없습니다. 디스크와 {MANIFEST}을 확인하십시오: {error}",
             f"{folder}: the files of totals cannot be read or written; look at the disk and at {MANIFEST}: {error}",

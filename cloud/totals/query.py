@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import compute
 
 from cloud.metering.figures import SUMS, Denominators, by_month, with_denominators, with_factors, with_shares
-from cloud.store.parquet import TotalsReader
+from cloud.store.parquet import Current, TotalsReader
 
 Level = Literal["city", "district", "dong"]
 By = Literal["none", "use", "type"]
@@ -88,25 +88,48 @@ class Totals:
         return self._reader.version()
 
     def _sums(self, reader: TotalsReader, question: Question, facts: Facts) -> pa.Table:
-        slots = question.resolution in _LENGTH_S
-        find = reader.slot_files if slots else reader.day_files
-        files = find(question.start_day, question.end_day, question.by != "none")
-        mapping = facts.roll_up[question.level] if question.level != "dong" else None
-        if not files or question.end_day <= question.start_day:
+        find = reader.slot_files if question.resolution in _LENGTH_S else reader.day_files
+        current = find(question.start_day, question.end_day) if question.start_day < question.end_day else []
+        if not current:
             return _shape(question).empty_table()
+        mapping = None if question.level == "dong" else facts.roll_up[question.level]
+        source = _source(current, mapping, question.by)
         with self._connection.cursor() as cursor:
-            if mapping is not None:
-                cursor.register("roll_up", mapping)
+            if source.mapping is not None:
+                cursor.register("roll_up", source.mapping)
             if question.by == "type":
+                assert facts.types is not None
                 cursor.register("types", facts.types)
-            sql, parameters = _sql(question, mapping, files)
+            sql, parameters = _sql(question, source)
             try:
                 found = cursor.sql(sql, params=parameters).to_arrow_table()
-            except duckdb.IOException as error:
-                if all(Path(file).exists() for file in files):
-                    raise
-                raise FileNotFoundError(str(error)) from error
+            except (duckdb.IOException, duckdb.InvalidInputException) as error:  # a file that is gone, or damaged
+                raise OSError(str(error)) from error
         return found.cast(_shape(question))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """From what to sum: the least that has what is asked. With a mapping, regions are still those of dongs."""
+
+    sql: str
+    parameters: list[object]
+    mapping: pa.Table | None
+
+
+def _source(current: list[Current], mapping: pa.Table | None, by: By) -> _Source:
+    if mapping is not None:
+        above = dict(zip(mapping["dong"].to_pylist(), mapping["region"].to_pylist(), strict=True))
+        regions = [{above.get(dong, 0) for dong in area.regions} for area in current]
+        if all(len(region) == 1 for region in regions):  # each area lies in one region, so its own sums will do
+            sql = " UNION ALL ".join(["SELECT ?::INTEGER AS region, * FROM read_parquet(?)"] * len(current))
+            parts = [
+                (region.pop(), [files.without_region for files in area.files])
+                for region, area in zip(regions, current, strict=True)
+            ]
+            return _Source(sql, [value for part in parts for value in part], None)
+    files = [files.without_use if by == "none" else files.atoms for area in current for files in area.files]
+    return _Source("SELECT * FROM read_parquet(?)", [files], mapping)
 
 
 def _shape(question: Question) -> pa.Schema:
@@ -116,17 +139,17 @@ def _shape(question: Question) -> pa.Schema:
     return pa.schema([*keys, *((name, pa.int64()) for name in SUMS)])
 
 
-def _sql(question: Question, mapping: pa.Table | None, files: list[str]) -> tuple[str, list[object]]:
+def _sql(question: Question, source: _Source) -> tuple[str, list[object]]:
     """The statement and its parameters; no value of the question stands in the statement."""
     length_s = _LENGTH_S.get(question.resolution)
     time = "day" if length_s is None else f"slot_s - slot_s % {length_s}"
-    region = "atoms.region" if mapping is None else "coalesce(roll_up.region, 0)"
+    region = "atoms.region" if source.mapping is None else "coalesce(roll_up.region, 0)"
     group = {"none": [], "use": ["use"], "type": ["coalesce(types.type, 0)"]}[question.by]
     keys = ", ".join([time, region, *group, "utility", "direction"])
-    joins = ("" if mapping is None else " LEFT JOIN roll_up ON atoms.region = roll_up.dong") + (
+    joins = ("" if source.mapping is None else " LEFT JOIN roll_up ON atoms.region = roll_up.dong") + (
         " LEFT JOIN types USING (use)" if question.by == "type" else ""
     )
-    parameters: list[object] = [files]
+    parameters = list(source.parameters)
     where = []
     for name, value in (("utility", question.utility), ("direction", question.direction)):
         if value is not None:
@@ -135,7 +158,7 @@ def _sql(question: Question, mapping: pa.Table | None, files: list[str]) -> tupl
     if length_s is None:
         where.append("day >= ? AND day < ?")
         parameters += [question.start_day, question.end_day]
-    for name, regions in _wanted(question, mapping, region):
+    for name, regions in _wanted(question, source.mapping, region):
         where.append(f"{name} IN ({', '.join('?' * len(regions))})" if regions else "false")
         parameters += regions
     # a sum is null where nothing counted: what is missing is not 0
@@ -145,7 +168,7 @@ def _sql(question: Question, mapping: pa.Table | None, files: list[str]) -> tupl
     )
     names = ", ".join(f'"{name}"' for name in _shape(question).names)
     sql = (
-        f"SELECT * FROM (SELECT {keys}, {sums} FROM read_parquet(?) AS atoms{joins} "  # noqa: S608  # our own words
+        f"SELECT * FROM (SELECT {keys}, {sums} FROM ({source.sql}) AS atoms{joins} "  # noqa: S608  # our own words
         f"{'WHERE ' + ' AND '.join(where) if where else ''} GROUP BY ALL) AS answer({names}) ORDER BY ALL"
     )
     return sql, parameters
