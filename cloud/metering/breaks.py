@@ -3,7 +3,7 @@
 Few registers have such a moment within a slot, so that they are taken one by one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +63,7 @@ class _Counter:
 def count_on(
     readings: Readings,
     carried: tuple[Ints, Floats],
-    pieces: dict[int, Sequence[Piece]],
+    pieces: Mapping[int, Sequence[Piece]],
     results: tuple[Ints, Ints, npt.NDArray[np.int32]],
     flags: Flags,
 ) -> None:

@@ -44,8 +44,9 @@ class Carried:
 
 @dataclass(frozen=True)
 class Context:
-    """What else a slot needs: `earlier` has the usage of the five slots before, UNKNOWN where it was not measured;
-    `shifts` are what replacements and changed multipliers do to readings (see `breaks`), by reading.
+    """What else a slot needs. `earlier` has the usage of the five slots before, the oldest first, UNKNOWN where it was
+    not measured, and is written to. `milli` and `frame` are what each reading means, `carried_milli` each register's
+    value before the slot, with replacements and changed multipliers counted on (see `breaks`).
     """
 
     earlier: Ints
@@ -117,6 +118,7 @@ def settle(
         context.like_days,
         context.outages,
     )
+    _remember(slot_s, closed, context)
     milli, grade = _measured(ends, framed, frame, start, start_grade)
     done = ends.there & (last_s == registers.end_s)
     usage = _grade(slot_s, np.where(done, milli, UNKNOWN), grade, registers, context, flags)
@@ -140,6 +142,13 @@ def _ends(readings: Readings, kept: Mask, count: int) -> _Ends:
         first[register[heads]] = places[heads]
         last[register[tails]] = places[tails]
     return _Ends(first, last, last >= 0)
+
+
+def _remember(slot_s: int, closed: Usage, context: Context) -> None:
+    """What a closed gap has just measured of the slots before is known to this one."""
+    back = (slot_s - closed.slot_s) // SLOT_S
+    recent = (back < STUCK_SLOTS) & (closed.grade == Grade.A)
+    context.earlier[STUCK_SLOTS - 1 - back[recent], closed.register[recent]] = closed.milli[recent]
 
 
 def _at(column: npt.NDArray[np.generic], places: npt.NDArray[np.int64], otherwise: float) -> npt.NDArray[Any]:

@@ -9,8 +9,7 @@ import pyarrow as pa
 
 from cloud.store.protocol import LEDGER, QUARANTINE_COUNTS, QUARANTINED, SPANS, Commit
 
-_SERIES = """
-    SELECT series FROM asked LEFT JOIN series USING (meter, quantity) ORDER BY place"""
+_SERIES = "SELECT place, series FROM asked JOIN series USING (meter, quantity)"
 _NEW_SERIES = """
     INSERT INTO series
     SELECT (SELECT coalesce(max(series), 0) FROM series) + row_number() OVER (ORDER BY min(place)), meter, quantity
@@ -22,8 +21,12 @@ def find_series(
 ) -> npt.NDArray[np.int32] | None:
     """The number of each (meter, quantity), or None when there is one that has none yet."""
     connection.register("asked", _asked(meters, quantities))
-    found = connection.sql(_SERIES).to_arrow_table().column(0)
-    return None if found.null_count else found.to_numpy().astype(np.int32)
+    place, found = (column.to_numpy() for column in connection.sql(_SERIES).to_arrow_table().columns)
+    if len(found) < len(meters):
+        return None
+    series = np.empty(len(meters), np.int32)
+    series[place] = found
+    return series
 
 
 def add_series(connection: duckdb.DuckDBPyConnection, meters: Sequence[str], quantities: Sequence[str]) -> None:
@@ -58,8 +61,12 @@ def series_from(connection: duckdb.DuckDBPyConnection, number: int) -> pa.Table:
 
 
 def _asked(meters: Sequence[str], quantities: Sequence[str]) -> pa.Table:
-    columns = [pa.array(meters, pa.string()), pa.array(quantities, pa.string()), pa.array(range(len(meters)))]
-    return pa.table(columns, ["meter", "quantity", "place"])
+    return pa.table([_texts(meters), _texts(quantities), np.arange(len(meters))], ["meter", "quantity", "place"])
+
+
+def _texts(names: Sequence[str]) -> pa.Array:
+    """Millions of names come as Arrow arrays, which need no objects."""
+    return names.cast(pa.string()) if isinstance(names, pa.Array | pa.ChunkedArray) else pa.array(names, pa.string())
 
 
 def write_books(connection: duckdb.DuckDBPyConnection, commit: Commit, share: tuple[int, int]) -> None:

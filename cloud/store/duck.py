@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from cloud.store import books
 from cloud.store.file import AreaFile
-from cloud.store.protocol import ROWS, Commit
+from cloud.store.protocol import APPEND, ROWS, Commit
+from cloud.store.settled import Settled, is_late, mark_late
 from contract.quantities import QUANTITIES
 
 SLOT_S = 900
@@ -26,6 +27,11 @@ _FORGET = """
     DELETE FROM readings WHERE time_s < $registers_s OR (time_s < $ticks_s AND NOT (
         time_s % $slot_s = 0
         AND series IN (SELECT series FROM series WHERE quantity IN (SELECT unnest($registers)))))"""
+# in the order of insertion, which is that of arrival
+_NUMBERED = """
+    SELECT series, time_s, value, quality, at_ms FROM readings
+    WHERE time_s >= $start_s AND time_s < $end_s AND series BETWEEN $first AND $last"""
+DENSE = 4  # where more than one in so many numbers is asked for, a range is cheaper than a list
 _ROWS = """
     SELECT place, time_s, value, quality, at_ms FROM readings JOIN picked USING (series)
     WHERE time_s >= $start_s AND time_s < $end_s ORDER BY place, time_s, arrival, readings.rowid"""
@@ -48,6 +54,7 @@ class DuckStore:
     def __init__(self, path: Path, quarantine_rows: int = 10_000, quarantine_bytes: int = 64_000_000) -> None:
         self._file = AreaFile(path)
         self._share = (quarantine_rows, quarantine_bytes)
+        self.settled = Settled(self._file)
 
     def series(self, meters: Sequence[str], quantities: Sequence[str]) -> npt.NDArray[np.int32]:
         """See Store."""
@@ -63,14 +70,27 @@ class DuckStore:
         self._file.write(commit, lambda writer, number: self._write(writer, number, commit))
         return ()
 
-    def commit_books(self, commit: Commit, token: object) -> None:
-        """Everything but the readings, for a store that has these elsewhere; a retry gives the same `token`."""
-        self._file.write(token, lambda writer, _: books.write_books(writer, commit, self._share))
+    def commit_books(self, commit: Commit, late: pa.Table, token: object) -> None:
+        """Everything but the readings, for a store that has these elsewhere; a retry gives the same `token`. Of `late`
+        (APPEND) is marked what it changes.
+        """
+
+        def work(writer: duckdb.DuckDBPyConnection, _: int) -> None:
+            mark_late(writer, late)
+            books.write_books(writer, commit, self._share)
+
+        self._file.write(token, work)
+
+    def mark_late(self, readings: pa.Table) -> None:
+        """Mark what these readings (APPEND), which are about to be written elsewhere, change."""
+        if is_late(readings, self.settled.progress().closed_s):
+            self._file.write(None, lambda writer, _: mark_late(writer, readings))
 
     def _write(self, writer: duckdb.DuckDBPyConnection, number: int, commit: Commit) -> None:
         if commit.readings.num_rows:
             statement = "INSERT INTO readings SELECT series, time_s, ?, value, quality, at_ms FROM given"
             books.run(writer, statement, commit.readings, number)
+            mark_late(writer, commit.readings)
         books.write_books(writer, commit, self._share)
 
     def rows(
@@ -86,6 +106,18 @@ class DuckStore:
             connection.register("picked", picked)
             found = connection.sql(_ROWS, params={"start_s": start_s, "end_s": end_s}).to_arrow_table()
         return _last_of_each(found, picked)
+
+    def numbered(self, start_s: int, end_s: int, series: npt.NDArray[np.int32]) -> pa.Table:
+        """See Store."""
+        if not len(series):
+            return APPEND.empty_table()
+        bounds = {"start_s": start_s, "end_s": end_s, "first": int(series.min()), "last": int(series.max())}
+        query = _NUMBERED
+        with self._file.reading() as connection:
+            if len(series) * DENSE < bounds["last"] - bounds["first"] + 1:
+                connection.register("asked", pa.table({"series": series}))
+                query += " AND series IN (SELECT series FROM asked)"
+            return connection.sql(query, params=bounds).to_arrow_table().cast(APPEND)
 
     def picked(self, meters: Sequence[str] | None, quantities: Sequence[str] | None) -> pa.Table:
         """The series asked for: series, meter, quantity, place; ordered by meter and quantity, as `place` counts."""

@@ -10,24 +10,8 @@ from pathlib import Path
 import duckdb
 
 from cloud.store.protocol import StoreUnavailable
+from cloud.store.tables import READINGS, SCHEMA, SETTLING
 from contract.problems import Problem
-
-SCHEMA = 1
-
-# `arrival` is the number of the commit that brought a row. Readings have no primary key: it would cost five
-# times the bytes and four fifths of the speed, and `rows` returns each identity once without.
-_TABLES = """
-CREATE TABLE area (schema INTEGER NOT NULL, commits BIGINT NOT NULL, quarantined BIGINT NOT NULL);
-CREATE TABLE series (series INTEGER NOT NULL, meter VARCHAR NOT NULL, quantity VARCHAR NOT NULL);
-CREATE TABLE readings (series INTEGER NOT NULL, time_s BIGINT NOT NULL, arrival BIGINT NOT NULL, value DOUBLE,
-    quality UTINYINT NOT NULL, at_ms INTEGER NOT NULL);
-CREATE TABLE ledger (gateway VARCHAR NOT NULL, run VARCHAR NOT NULL, n BIGINT NOT NULL, hash UBIGINT NOT NULL);
-CREATE TABLE spans (gateway VARCHAR NOT NULL, run VARCHAR NOT NULL, "first" BIGINT NOT NULL, "last" BIGINT NOT NULL);
-CREATE TABLE quarantine (id BIGINT NOT NULL, arrived_s DOUBLE NOT NULL, gateway VARCHAR NOT NULL,
-    batch VARCHAR NOT NULL, reason VARCHAR NOT NULL, record VARCHAR NOT NULL);
-CREATE TABLE quarantine_counts (gateway VARCHAR PRIMARY KEY, held BIGINT NOT NULL, bytes BIGINT NOT NULL,
-    dropped BIGINT NOT NULL);
-"""
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     # with 16 MB a checkpoint holds a commit up for 50 ms, with 64 MB for 140 ms, with 256 MB for 570 ms
@@ -141,7 +125,7 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     if not tables:
         connection.begin()
-        connection.execute(_TABLES)
+        connection.execute(READINGS + SETTLING)
         connection.execute("INSERT INTO area VALUES (?, 0, 0)", [SCHEMA])
         connection.commit()
     if tables and "area" not in tables:
@@ -154,7 +138,17 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
             f"{path}: 이 프로그램(형식 {SCHEMA})보다 새 형식 {schema}의 파일입니다. 프로그램을 새 판으로 바꾸십시오",
             f"{path}: written by a newer version (schema {schema}, this one knows {SCHEMA}); upgrade the software",
         )
+    _upgrade(connection, schema)
     return connection
+
+
+def _upgrade(connection: duckdb.DuckDBPyConnection, schema: int) -> None:
+    """From an older schema to this one; a crash in between leaves the older."""
+    if schema < SCHEMA:
+        connection.begin()
+        connection.execute(SETTLING)
+        connection.execute("UPDATE area SET schema = ?", [SCHEMA])
+        connection.commit()
 
 
 def _cannot_open(path: Path, error: duckdb.Error) -> Problem:

@@ -26,6 +26,7 @@ from contract.refusals import STORE_REFUSED
 log = logging.getLogger(__name__)
 
 POST_LINES = 5000
+NAMED_SERIES = 500  # more than these are not asked for by name
 SEARCH_POSTS = 256  # for what InfluxDB refuses of one post; what is not found by then is refused with its neighbours
 
 
@@ -37,6 +38,7 @@ class InfluxStore:
 
     def __init__(self, settings: InfluxSettings, area: DuckStore) -> None:
         self._influx, self._area = InfluxConnection(settings), area
+        self.settled = area.settled
         self._posting = ThreadPoolExecutor(settings.connections, "influx-write")
         self._committing = threading.Lock()
         self._heads = pa.array([""], pa.string())  # the beginning of each line, by the number of the series
@@ -52,12 +54,14 @@ class InfluxStore:
     def commit(self, commit: Commit) -> Sequence[int]:
         """See Store. The books come after the readings: what they call delivered is."""
         with self._committing:
+            # whoever settles between the writing and the books finds a mark, and after both another one
+            self._area.mark_late(commit.readings)
             refused = self._post(commit.readings) if commit.readings.num_rows else []
             quarantine = commit.quarantine
             if refused:
                 quarantine = pa.concat_tables([quarantine, self._to_quarantine(commit, refused)])
             books = replace(commit, readings=APPEND.empty_table(), quarantine=quarantine)
-            self._area.commit_books(books, token=commit)
+            self._area.commit_books(books, commit.readings, token=commit)
             return refused
 
     def rows(
@@ -70,6 +74,16 @@ class InfluxStore:
         """See Rows."""
         picked = self._area.picked(meters, quantities)
         return read_rows(self._influx, picked, start_s, end_s, by_meter=meters is not None)
+
+    def numbered(self, start_s: int, end_s: int, series: npt.NDArray[np.int32]) -> pa.Table:
+        """See Store; of each identity only the latest arrival is left."""
+        picked = self._area.picked(None, None)
+        picked = picked.filter(pc.is_in(picked["series"], pa.array(series)))
+        picked = picked.set_column(
+            picked.schema.get_field_index("place"), "place", pa.array(range(picked.num_rows), pa.int32())
+        )
+        rows = read_rows(self._influx, picked, start_s, end_s, by_meter=picked.num_rows <= NAMED_SERIES)
+        return rows.join(picked, ["meter", "quantity"], join_type="inner").select(APPEND.names).cast(APPEND)
 
     def ledger(self) -> pa.Table:
         """See Store."""

@@ -111,7 +111,11 @@ class Store(Rows, Protocol):
     """One area's readings, and the books kept beside them. All calls may block, and may come from any thread."""
 
     def series(self, meters: Sequence[str], quantities: Sequence[str]) -> npt.NDArray[np.int32]:
-        """A number for each (meter, quantity), the same for ever; new ones are durable before the call returns."""
+        """A number for each (meter, quantity), the same for ever; new ones are durable before the call returns.
+
+        Both may be Arrow arrays of text, plain or encoded. New numbers ascend in the order given: neighbours
+        compress best.
+        """
         ...
 
     def commit(self, commit: Commit) -> Sequence[int]:
@@ -120,6 +124,12 @@ class Store(Rows, Protocol):
 
         Raises StoreUnavailable when it may be tried again, with the very same object: what an earlier attempt
         has stored already is then not stored twice.
+        """
+        ...
+
+    def numbered(self, start_s: int, end_s: int, series: npt.NDArray[np.int32]) -> pa.Table:
+        """APPEND with start_s <= time_s < end_s of these series, and perhaps of others; the arrivals of one identity in
+        their order.
         """
         ...
 

@@ -54,7 +54,7 @@ def test_a_file_of_a_newer_version_is_refused_and_left_alone(store: DuckStore, p
     store.close()
     with duckdb.connect(path) as connection:
         connection.execute("UPDATE area SET schema = 99")
-    with pytest.raises(Problem, match=r"written by a newer version \(schema 99, this one knows 1\)"):
+    with pytest.raises(Problem, match=r"written by a newer version \(schema 99, this one knows 2\)"):
         DuckStore(path)
     with duckdb.connect(path) as connection:
         assert connection.execute("SELECT schema FROM area").fetchall() == [(99,)]
