@@ -26,7 +26,8 @@ MAX_COLUMNS = 500
 MAX_CELL = 2000  # characters
 WORKBOOK_TIMEOUT_S = 150
 BROKEN = "\ufffd"  # where bytes are no character
-_MOSTLY_BROKEN = 50  # a text with more than one broken character in so many is no text
+_A_FEW, _MOSTLY_BROKEN = 20, 50  # more broken characters than a few, and than one in so many: no text
+_LOCKED = "EncryptedPackage".encode("utf-16-le")  # the stream that a workbook with a password is in
 _MARKUP = re.compile(rb"\s*<(?:!doctype|html|table|\?xml|meta|head)", re.IGNORECASE)
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
@@ -96,7 +97,7 @@ def decode(data: bytes) -> tuple[str, str]:
     broken = text.count(BROKEN) + text.count("\0")
     if not text.strip():
         raise Problem("빈 파일입니다", "an empty file")
-    if broken * _MOSTLY_BROKEN > len(text):
+    if broken > _A_FEW and broken * _MOSTLY_BROKEN > len(text):
         raise Problem(
             "표가 아닙니다. CSV(UTF-8, CP949, UTF-16), XLSX 또는 XLS 파일이어야 합니다",
             "no table; expected CSV (UTF-8, CP949, UTF-16), XLSX or XLS",
@@ -166,6 +167,11 @@ def _numbered(rows: Iterable[tuple[int, list[str]]]) -> tuple[tuple[int, list[st
 
 
 def _workbook(data: bytes, sheet: str) -> Content:
+    locked = Problem(
+        "암호가 걸린 엑셀 파일입니다. 암호를 풀어 저장하십시오", "a workbook with a password; save it without one"
+    )
+    if _LOCKED in data:
+        raise locked
     if data.startswith(_ZIP):
         _check_zip(data)
     broken = Problem(
@@ -186,10 +192,7 @@ def _workbook(data: bytes, sheet: str) -> Content:
     except subprocess.TimeoutExpired as error:
         raise broken from error
     if done.returncode == PASSWORD:
-        raise Problem(
-            "암호가 걸린 엑셀 파일입니다. 암호를 풀어 저장하십시오",
-            "a workbook with a password; save it without one",
-        )
+        raise locked
     if done.returncode == NO_SHEET:
         which = f" '{sheet}'" if sheet else ""
         raise Problem(f"글자가 있는 시트{which}가 없습니다", f"no sheet{which} with any text")

@@ -180,7 +180,7 @@ def _lacking(heads: Sequence[_Head], mapping: Mapping) -> list[str]:
     if not timed:
         lacking.append("month" if mapping.wide != "month" else "year")
     if not (set(PLACE) & set(roles) or "legal_dong" in roles or {"sigungu", "bjdong"} <= set(roles)):
-        lacking.append(next((role for role in (*LOT, *PLACE) if role in mapping.columns), "region"))
+        lacking.append("|".join(role for role in (*PLACE, *LOT) if role in mapping.columns))
     if not quantities:
         lacking.append("quantity")
     # a lot without its number, or an hour without its time, would be another thing; a kind may be left out
@@ -209,8 +209,7 @@ def _layout(table: Table, mapping: Mapping, start: int, heads: list[_Head]) -> L
 def _stated_above(rows: Sequence[Sequence[str]]) -> str:
     """The unit of a line such as "(단위: MWh, 호)" over the header."""
     for row in rows:
-        for cell in row:
-            if found := _STATED.search(cell):
-                named = [part.strip() for part in re.split(r"[,/]", found[1])]
-                return next((part for part in named if cells.unit(part)), found[1].strip())
+        if found := _STATED.search(",".join(row)):  # without quotes, its comma makes two cells of it
+            named = [part.strip() for part in re.split(r"[,/]", found[1]) if part.strip()]
+            return next((part for part in named if cells.unit(part)), ", ".join(named))
     return ""

@@ -35,7 +35,7 @@ class Item(NamedTuple):
     @property
     def key(self) -> tuple[object, ...]:
         """Two items with the same are about the same."""
-        return (self.month, self.place.key, self.kind, self.identity)
+        return (self.month, self.place.key, self.kind, self.amount.unit, self.identity)
 
 
 def parse(table: Table, terms: Terms, progress: Callable[[int], None] | None = None) -> Reading:

@@ -9,6 +9,7 @@ import io
 import re
 import resource
 import sys
+import tempfile
 import zipfile
 from decimal import Decimal
 
@@ -92,6 +93,16 @@ def _column(letters: bytes) -> int:
     return number - 1
 
 
+def _opened(data: bytes) -> CalamineWorkbook:
+    """Of an XLS by its path: only then does the library tell a password from a broken file."""
+    if data.startswith(b"PK"):
+        return CalamineWorkbook.from_filelike(io.BytesIO(data))
+    with tempfile.NamedTemporaryFile(suffix=".xls") as file:
+        file.write(data)
+        file.flush()
+        return CalamineWorkbook.from_path(file.name)
+
+
 def _chosen(book: CalamineWorkbook, wanted: str) -> CalamineSheet | None:
     """The sheet of that name, else the first visible one with cells."""
     if wanted:
@@ -110,7 +121,7 @@ def _chosen(book: CalamineWorkbook, wanted: str) -> CalamineSheet | None:
 
 def content(data: bytes, wanted: str) -> Content | None:
     """The wanted sheet's cells, or None where there is no such sheet."""
-    with CalamineWorkbook.from_filelike(io.BytesIO(data)) as book:
+    with _opened(data) as book:
         sheet = _chosen(book, wanted)
         if sheet is None:
             return None
