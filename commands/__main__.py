@@ -31,7 +31,10 @@ COMMANDS: dict[str, tuple[str, Text]] = {
     "edge": ("commands.edge", Text("게이트웨이: check, read, run, drain", "the gateway: check, read, run, drain")),
     "cloud": (
         "commands.cloud",
-        Text("클라우드: area, portal, known, quarantine", "the cloud: area, portal, known, quarantine"),
+        Text(
+            "클라우드: area, portal, registry, import, quarantine",
+            "the cloud: area, portal, registry, import, quarantine",
+        ),
     ),
     "simulate": ("commands.simulate", Text("모의 계량기와 선로를 띄웁니다", "run simulated meters and lines")),
     "bench": ("commands.bench", Text("성능과 전달을 측정합니다", "measure speed and delivery")),

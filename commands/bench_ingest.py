@@ -5,7 +5,6 @@ compared between machines. The first batch of each gateway only warms up (it mak
 """
 
 import argparse
-import csv
 import json
 import re
 import shutil
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
-from cloud.ingest.known import COLUMNS
+from cloud.registry import snapshot
 from cloud.store.duck import DuckStore
 from commands import bench_limits
 from commands.bench_publisher import (
@@ -33,6 +32,7 @@ from commands.bench_publisher import (
 from commands.language import say
 from commands.processes import Child, bitgoeul, wait_until
 from contract.problems import Problem, UsageProblem
+from simulators.registered import spans
 from simulators.servers import Server, create_database, influxdb, mosquitto
 
 DATABASE = "bitgoeul"
@@ -137,10 +137,9 @@ def _expect(store: str, load: Load, rows: int, identities: int) -> None:
 
 def _ingest(folder: Path, broker: Server, load: Load, more: Sequence[str]) -> tuple[float, int]:
     """Readings a second, from the first packet to the last receipt; how many batches ingest met a second time."""
-    known = folder / "known.csv"
-    _write_known(known, load)
+    registry = _write_registry(folder / "registry", load)
     argv = bitgoeul("cloud", "area", AREA, "--data", folder, "--broker", f"mqtt://{broker.host}:{broker.port}")
-    area = Child("area", [*argv, "--known", str(known), *more], folder / "area.log")
+    area = Child("area", [*argv, "--registry", str(registry), *more], folder / "area.log")
     context = get_context("spawn")
     receipted = context.Value("q", 0)
     ours, theirs = context.Pipe()
@@ -189,10 +188,13 @@ def _metric(area: Child, name: str) -> float:
     return float(line[1]) if line else float("nan")
 
 
-def _write_known(path: Path, load: Load) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(COLUMNS)
-        for number in range(load.gateways):
-            name = gateway_name(number)
-            rows.writerows([name, meter, quantity, "", ""] for meter in meter_names(number) for quantity in QUANTITIES)
+def _write_registry(folder: Path, load: Load) -> Path:
+    rows = [
+        (gateway_name(number), meter, quantity)
+        for number in range(load.gateways)
+        for meter in meter_names(number)
+        for quantity in QUANTITIES
+    ]
+    columns: dict[str, object] = dict(zip(("gateway", "meter", "quantity"), zip(*rows, strict=True), strict=True))
+    snapshot.write(folder, {"spans": spans(columns | {"area": [AREA] * len(rows)})})
+    return folder

@@ -47,7 +47,9 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help=say("mqtts://호스트[:포트], 여러 번 가능", "mqtts://HOST[:PORT]; may be repeated"),
     )
-    parser.add_argument("--known", type=Path, required=True, metavar="FILE", help="known.csv")
+    parser.add_argument(
+        "--registry", type=Path, required=True, metavar="DIR", help=say("등록부 사본의 폴더", "the registry's snapshot")
+    )
     parser.add_argument("--username", help=say("브로커 사용자", "user at the broker"), **absent)
     parser.add_argument(
         "--store",
@@ -73,7 +75,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Until SIGTERM; 0. SIGHUP reads known.csv again."""
+    """Until SIGTERM; 0. SIGHUP reads the registry's snapshot again."""
     from cloud.ingest import area  # noqa: PLC0415  # the databases are loaded only by who uses them
     from cloud.ingest.settings import AreaSettings  # noqa: PLC0415
 

@@ -195,7 +195,7 @@ def _broker(sites: stretch.Sites, port: int) -> Child:
 
 
 def _portal(sites: stretch.Sites, port: int) -> Child:
-    argv = bitgoeul("cloud", "portal", "--sites", sites.simulation / "sites.csv", "--port", str(port))
+    argv = bitgoeul("cloud", "portal", "--registry", sites.registry, "--port", str(port))
     argv += ["--area", f"{stretch.AREA}={stretch.area_socket(sites)}", "--stale-after", str(STALE_AFTER_S)]
     return Child("portal", argv, sites.folder / "logs" / "portal.log")
 

@@ -18,8 +18,9 @@ from contract.problems import Problem, Text, UsageProblem
 from edge.config import OutboxConfig, UplinkConfig, parse_broker
 from simulators.control import KINDS, Fault, control_socket, send
 from simulators.gateway_files import GatewaySettings, gateway_site, write_gateway_file
+from simulators.registered import write_registry
 from simulators.running import RunningSite, RunOptions, run_site
-from simulators.site import SimSite, load_sim_site, places, shipped, write_cloud_files
+from simulators.site import SimSite, load_sim_site, places, shipped
 
 DAY_S = 86_400
 _STOP = (signal.SIGINT, signal.SIGTERM)
@@ -108,7 +109,8 @@ def _simulate(args: argparse.Namespace) -> None:
             how = RunOptions(args.speed, args.baud_real)
             running[site.site] = stack.enter_context(run_site(site, args.data / site.site, how))
             _print_site(running[site.site], args)
-        print(", ".join(str(path) for path in write_cloud_files(sites, args.data)))
+        registry = write_registry(sites, args.data / "registry")
+        print(say(f"등록부 사본: {registry}", f"registry's snapshot: {registry}"))
         stack.enter_context(control_socket(running, args.data))
         print(say("실행 중입니다. Ctrl-C로 끝냅니다.", "running; Ctrl-C ends it"), flush=True)
         signal.sigwait(_STOP)

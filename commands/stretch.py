@@ -47,8 +47,13 @@ class Sites:
 
     @property
     def simulation(self) -> Path:
-        """Where the simulation keeps its ports, logs and the cloud's two files."""
+        """Where the simulation keeps its ports and logs."""
         return self.folder / "simulation"
+
+    @property
+    def registry(self) -> Path:
+        """The registry's snapshot of the simulated sites."""
+        return self.simulation / "registry"
 
     @property
     def served(self) -> list[Path]:
@@ -118,7 +123,7 @@ def area(stretch: Sites, broker: str, *more: str | Path) -> Child:
     """The area's process, not yet started."""
     argv = bitgoeul("cloud", "area", AREA, "--data", stretch.folder / "area", "--broker", broker)
     argv += ["--username", INGEST, "--password-file", str(stretch.password_file(INGEST))]
-    argv += ["--known", str(stretch.simulation / "known.csv"), *map(str, more)]
+    argv += ["--registry", str(stretch.registry), *map(str, more)]
     return Child("area", argv, stretch.folder / "logs" / "area.log")
 
 

@@ -34,12 +34,8 @@ def loads_of(placed: Sequence[Place]) -> dict[str, Load]:
 
 
 def _children(place: Place, placed: Sequence[Place]) -> list[Place]:
-    """Those that hang behind this one: a group's meters are dealt out to their parents one after the other."""
-    return [
-        child
-        for child in placed
-        if child.group.parent == place.group.name and child.number % place.group.count == place.number
-    ]
+    """Those that hang behind this one."""
+    return [child for child in placed if child.parent == place.name]
 
 
 def _nominal(place: Place, placed: Sequence[Place]) -> float:

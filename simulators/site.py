@@ -3,23 +3,20 @@
 Names of meters are `{site}-{group}-{number}`; units count from 1 on each line, a group begins a new unit.
 """
 
-import csv
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from contract.problems import Problem
 from contract.topics import check_name
-from edge.config import Site
 from edge.files import read_toml
 from edge.models import Model, load_model
-from edge.models import quantities as all_quantities
 from simulators.shapes import SOLAR, shape
 
 SITES = Path(__file__).parent / "sites"
@@ -29,6 +26,8 @@ Kind = Literal["industrial-complex", "apartment-block", "public-building", "hous
 UtilityName = Literal["electricity", "gas", "water", "heat"]
 Role = Literal["main", "sub", "production"]
 Carrier = Literal["rtu", "tcp", "rtu-over-tcp"]
+BuildingUse = Annotated[int, msgspec.Meta(ge=0, le=29)]  # as the building register numbers them; 0: not known
+Region = Annotated[int, msgspec.Meta(ge=0)]  # the registry's number of the dong; 0: not known
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -38,7 +37,7 @@ class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     meter's load is its own, plus those of its sub-meters, less the arrays behind it. `multiplier` is a fact of
     the installation: what there is = what the meter shows × multiplier (current transformers, m3 a pulse).
     `quantities` are those that the gateway reads, all if empty; `block` is a SunSpec device's; `mains_powered` as
-    in `edge.config.MeterConfig`.
+    in `edge.config.MeterConfig`; `building_use` is the site's where it is 0.
     """
 
     name: str
@@ -53,6 +52,7 @@ class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     quantities: list[str] = []
     block: int = 0
     mains_powered: bool = False
+    building_use: BuildingUse = 0
 
 
 class LineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -90,20 +90,22 @@ class SimSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     kind: Kind
     gateway: list[GatewaySpec]
     area: str = "main"
+    region: Region = 0
+    building_use: BuildingUse = 0
 
 
 @dataclass(frozen=True)
 class Place:
-    """One meter of a site, where it hangs, and the numbered place of its group's meters."""
+    """One meter of a site, and where it hangs; `parent` is the meter that it feeds from (into), or ""."""
 
     name: str
-    number: int  # from 0 within its group
     gateway: str
     line: str
     unit: int
     channel: int
     group: Group
     model: Model
+    parent: str
 
 
 def shipped() -> list[str]:
@@ -129,77 +131,34 @@ def load_sim_site(name: str | Path) -> SimSite:
 
 def places(site: SimSite) -> list[Place]:
     """All meters of a site, in the file's order."""
-    return [place for gateway in site.gateway for line in gateway.line for place in _on_line(site, gateway, line)]
+    groups = [group for gateway in site.gateway for line in gateway.line for group in line.group]
+    counts = {group.name: group.count for group in groups if group.count > 0}
+    return [
+        place for gateway in site.gateway for line in gateway.line for place in _on_line(site, gateway, line, counts)
+    ]
 
 
-def _on_line(site: SimSite, gateway: GatewaySpec, line: LineSpec) -> Iterator[Place]:
+def _on_line(site: SimSite, gateway: GatewaySpec, line: LineSpec, counts: Mapping[str, int]) -> Iterator[Place]:
     unit = 1
     for group in line.group:
         model = load_model(group.model)
         for number in range(group.count):
             own, channel = divmod(number, model.channels)
-            name = f"{site.site}-{group.name}-{number + 1:02d}"
-            yield Place(name, number, gateway.name, line.name, unit + own, channel + 1, group, model)
+            # a group's meters are dealt out to their parents one after the other
+            parent = _meter(site, group.parent, number % counts[group.parent]) if group.parent in counts else ""
+            name = _meter(site, group.name, number)
+            yield Place(name, gateway.name, line.name, unit + own, channel + 1, group, model, parent)
         unit += math.ceil(group.count / model.channels)
 
 
-def write_cloud_files(
-    sites: Iterable[str | Path | SimSite], folder: Path, real: Sequence[Site] = ()
-) -> tuple[Path, ...]:
-    """`known.csv` of these sites (names, paths or loaded ones) and of `real` gateways, and `sites.csv` of the
-    simulated ones where there are any, in `folder`: a gateway's file has no names and roles. Raises Problem.
-    """
-    loaded = [site if isinstance(site, SimSite) else load_sim_site(site) for site in sites]
-    found = [(site, place) for site in loaded for place in places(site)]
-    meters = [(place.gateway, place.name, quantities(place)) for _, place in found]
-    meters += [meter for site in real for meter in _of_gateway(site)]
-    _unique("계량기", "meter", [name for _, name, _ in meters])
-    simulated = [gateway.name for site in loaded for gateway in site.gateway]
-    _unique("게이트웨이", "gateway", simulated + [site.gateway for site in real])
-    known, about = folder / "known.csv", folder / "sites.csv"
-    header = ("gateway", "meter", "quantity", "valid_from_s", "valid_to_s")
-    _write_csv(
-        known, header, [(gateway, name, quantity, "", "") for gateway, name, read in meters for quantity in read]
-    )
-    if not loaded:
-        return (known,)
-    columns = ("site", "name_ko", "name_en", "kind", "meter", "utility", "role", "multiplier")
-    _write_csv(about, columns, [_about(site, place) for site, place in found])
-    return known, about
-
-
-def _of_gateway(site: Site) -> Iterator[tuple[str, str, list[str]]]:
-    """Gateway, meter and quantities of each meter that a gateway's own file names."""
-    for line in site.line:
-        for meter in line.meter:
-            yield site.gateway, meter.name, meter.quantities or all_quantities(load_model(meter.model))
+def _meter(site: SimSite, group: str, number: int) -> str:
+    return f"{site.site}-{group}-{number + 1:02d}"
 
 
 def quantities(place: Place) -> list[str]:
     """What the gateway reads from this meter."""
     of_model = [register.quantity for register in place.model.register] or list(place.model.points)
     return [quantity for quantity in of_model if not place.group.quantities or quantity in place.group.quantities]
-
-
-def _about(site: SimSite, place: Place) -> tuple[str, ...]:
-    group = place.group
-    names = (site.site, site.name_ko, site.name_en, site.kind)
-    return (*names, place.name, group.utility, group.role, f"{group.multiplier:g}")
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    try:
-        # whoever reads the file while it is written sees the one before, whole
-        whole = path.with_name(f".{path.name}.new")
-        with whole.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
-            file.flush()
-            os.fsync(file.fileno())
-        whole.replace(path)
-    except OSError as error:
-        raise Problem(f"{path}: 쓸 수 없습니다: {error.strerror}", f"{path}: cannot write: {error.strerror}") from error
 
 
 def _check(path: Path, site: SimSite) -> None:
@@ -214,7 +173,7 @@ def _check(path: Path, site: SimSite) -> None:
     ):
         for name in names:
             check_name(f"{path}: {what}", name)
-        _unique(f"{path}: {what}", f"{path}: {what}", names)
+        check_unique(f"{path}: {what}", f"{path}: {what}", names)
     seen: dict[str, Group] = {}
     for line in lines:
         for group in line.group:
@@ -257,7 +216,8 @@ def _check_group(at: str, group: Group, earlier: dict[str, Group]) -> None:
             )
 
 
-def _unique(what_ko: str, what_en: str, names: Sequence[str]) -> None:
+def check_unique(what_ko: str, what_en: str, names: Sequence[str]) -> None:
+    """Raises Problem that names what is there twice."""
     for name, count in Counter(names).items():
         if count > 1:
             raise Problem(f"{what_ko} '{name}': 두 번 있습니다", f"{what_en} '{name}' is named twice")

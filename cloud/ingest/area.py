@@ -13,7 +13,7 @@ import pyarrow as pa
 from cloud.ingest.committer import Committer
 from cloud.ingest.gaps import Gaps
 from cloud.ingest.gateways import Gateways
-from cloud.ingest.housekeeping import Housekeeping, KnownFile
+from cloud.ingest.housekeeping import Housekeeping, KnownSpans
 from cloud.ingest.intake import Books
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.link import Link
@@ -44,7 +44,7 @@ class Area:
         self.settings = settings
         how_to_link = link_settings(settings)
         self.metrics, self.live, self.gateways = Metrics(), Live(time.time()), Gateways()
-        self.known = KnownFile(settings.known, store, self.live, self.metrics)
+        self.known = KnownSpans(settings, store, self.live, self.metrics)
         ledger = restored(store)
         # what may be refused comes before the threads
         self._http = bind(self.metrics, self.health, settings.metrics_port)
@@ -186,14 +186,15 @@ def _on_signals(area: Area) -> None:
 
 
 def _start_message(area: Area) -> None:
-    settings, known = area.settings, area.known
+    settings, known = area.settings, area.known.known
     LOG.info(
-        "area started name=%s brokers=%s store=%s file=%s gateways=%d series=%d metrics=http://127.0.0.1:%d/metrics",
+        "area started name=%s brokers=%s store=%s file=%s gateways=%d spans=%d live=%d metrics=http://127.0.0.1:%d/metrics",
         settings.name,
         ",".join(settings.brokers),
         settings.store,
         settings.file,
-        len(list(known.known.gateways)),
-        known.watched().num_rows,
+        len(list(known.gateways)),
+        len(known),
+        area.live.watched.num_rows,
         area.metrics_port,
     )

@@ -1,18 +1,20 @@
-"""What goes on beside ingest: known.csv read again when it changes, live values rebuilt after a start."""
+"""What goes on beside ingest: the registry's snapshot read again when it changes, live values rebuilt."""
 
 import logging
 import math
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from cloud.ingest.known import Known, read_known
-from cloud.ingest.live import Live
+from cloud.ingest.known import Known, read_spans
+from cloud.ingest.live import WATCHED, Live
 from cloud.ingest.metrics import Metrics
 from cloud.ingest.rebuild import rebuild
+from cloud.ingest.settings import AreaSettings
+from cloud.registry import snapshot
 from cloud.store.protocol import Store, StoreUnavailable
 from contract.problems import Problem
 
@@ -24,34 +26,30 @@ COUNT_S = 10.0
 SHOWN_GATEWAYS = 20
 
 
-class KnownFile:
+class KnownSpans:
     """`known` is always the latest that could be read whole; another thread may read the attribute at any time."""
 
-    def __init__(self, path: Path, store: Store, live: Live, metrics: Metrics) -> None:
-        """Raises Problem when the file is no good, and StoreUnavailable."""
-        self._path, self._store, self._live, self._metrics = path, store, live, metrics
-        self._seen = self._signature()
-        self.known = self._load()
+    def __init__(self, settings: AreaSettings, store: Store, live: Live, metrics: Metrics) -> None:
+        """Raises Problem when the registry's snapshot is no good, and StoreUnavailable."""
+        self._folder, self._area = settings.registry, settings.name
+        self._store, self._live, self._metrics = store, live, metrics
+        self._seen = snapshot.version(self._folder)
+        self.known, _ = self._load()
 
-    def watched(self) -> pa.Table:
-        """meter, quantity and series of all that is known, each pair once."""
-        rows = self.known.rows
-        columns = [[row.meter for row in rows], [row.quantity for row in rows], self.known.series]
-        first = np.unique(self.known.series, return_index=True)[1]
-        return pa.table(columns, ["meter", "quantity", "series"]).take(first)
-
-    def look(self, *, anyway: bool = False) -> None:
-        """Read the file again if it has changed, or anyway. What is wrong with it is logged, and the earlier
-        one stays.
+    def look(self, *, anyway: bool = False) -> bool:
+        """Read the snapshot again if it has changed, or anyway. What is wrong with it is logged, and the earlier
+        one stays. Whether live values are shown now that were not before.
         """
-        seen = self._signature()
+        seen = snapshot.version(self._folder)
         if seen == self._seen and not anyway:
-            return
+            return False
+        more = False
         try:
-            before, self.known = self.known, self._load()
+            before = self.known
+            self.known, more = self._load()
             self._seen = seen
             dropped = sorted(set(before.gateways) - set(self.known.gateways))
-            LOG.info("known read again rows=%d gateways_dropped=%d", len(self.known.rows), len(dropped))
+            LOG.info("known read again rows=%d gateways_dropped=%d", len(self.known), len(dropped))
             if dropped:
                 LOG.warning("known no longer names gateways=%s", ",".join(dropped[:SHOWN_GATEWAYS]))
         except Problem as problem:
@@ -60,28 +58,31 @@ class KnownFile:
             LOG.error('known unreadable, the earlier one stays why="%s"', problem.text.en)  # noqa: TRY400  # no trace: it says all
         except StoreUnavailable as unavailable:
             LOG.warning('known not taken yet why="%s"', unavailable)
+        return more
 
-    def _load(self) -> Known:
-        rows = read_known(self._path)
-        meters, quantities = [row.meter for row in rows], [row.quantity for row in rows]
-        series = self._store.series(meters, quantities)
-        first = np.unique(series, return_index=True)[1]
-        self._live.watch([meters[at] for at in first], [quantities[at] for at in first], series[first])
+    def _load(self) -> tuple[Known, bool]:
+        spans = read_spans(self._folder, self._area)
+        series = self._store.series(spans["meter"], spans["quantity"])
+        known = Known(spans, series)
+        more = self._live.watch(_watched(spans, series, time.time()))
+        # of a city, what was needed only to read its spans is several hundred MB
+        pa.default_memory_pool().release_unused()
         self._metrics.known_good.set(1)
-        return Known(rows, series)
+        return known, more
 
-    def _signature(self) -> tuple[int, int]:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return (0, 0)
-        return (found.st_mtime_ns, found.st_size)
+
+def _watched(spans: pa.Table, series: npt.NDArray[np.int32], now_s: float) -> pa.Table:
+    """WATCHED of what the live page shows and has not ended."""
+    shown = np.flatnonzero(spans["live"].to_numpy() & (spans["to_s"].to_numpy() > now_s))
+    first = np.sort(shown[np.unique(series[shown], return_index=True)[1]])
+    names = spans.select(["meter", "quantity"]).take(first)
+    return names.append_column("series", pa.array(series[first])).cast(WATCHED)
 
 
 class Housekeeping:
     """A thread. It ends with the process."""
 
-    def __init__(self, known: KnownFile, live: Live, store: Store, metrics: Metrics) -> None:
+    def __init__(self, known: KnownSpans, live: Live, store: Store, metrics: Metrics) -> None:
         self._known, self._live, self._store, self._metrics = known, live, store, metrics
         self._dropped: dict[str, int] = {}  # by gateway, rows that quarantine had no room for
         self._overflowing: set[str] = set()  # the gateways of which more was dropped at the last count
@@ -94,7 +95,7 @@ class Housekeeping:
         self._thread.start()
 
     def look_again(self) -> None:
-        """Read known.csv now, changed or not."""
+        """Read the registry's snapshot now, changed or not."""
         self._again.set()
 
     @property
@@ -113,7 +114,7 @@ class Housekeeping:
         while not self._stopping.is_set():
             try:
                 self._turn(asked)
-            except Exception as error:  # noqa: BLE001  # whatever it was, the next known.csv must be read
+            except Exception as error:  # noqa: BLE001  # whatever it was, the next snapshot must be read
                 self._say_once(repr(error))
             asked = self._again.wait(LOOK_S)
             self._again.clear()
@@ -124,7 +125,8 @@ class Housekeeping:
             self._rebuild_s = time.monotonic() + RETRY_S
             if self._rebuild():
                 self._rebuild_s = math.inf
-        self._known.look(anyway=asked)
+        if self._known.look(anyway=asked):
+            self._rebuild_s = 0.0
         if self._counted_s + COUNT_S <= time.monotonic():
             self._counted_s = time.monotonic()
             self._count_quarantine()
@@ -153,7 +155,7 @@ class Housekeeping:
         """Whether that is done."""
         began_s = time.monotonic()
         try:
-            rebuild(self._live, self._store, self._known.watched(), int(time.time()))
+            rebuild(self._live, self._store, int(time.time()))
         except StoreUnavailable as unavailable:
             LOG.warning('live values not rebuilt yet why="%s"', unavailable)
             return False

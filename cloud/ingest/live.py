@@ -1,7 +1,7 @@
 """The latest reading of every series, and the register at the start of the local day. Arrays; shared by threads."""
 
 import threading
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,10 @@ LIVE = pa.schema(
     ]
 )
 
-# All of it by series number, with what an untouched place says.
+# What is shown: `series` is from `Store.series`.
+WATCHED = pa.schema([("meter", pa.string()), ("quantity", pa.string()), ("series", pa.int32())])
+
+# All of it by place, with what an untouched place says.
 _ARRAYS: dict[str, tuple[type[np.generic], int]] = {
     "time_s": (np.int64, NEVER_S),
     "at_ms": (np.int32, 0),
@@ -55,45 +58,54 @@ class Live:
     def __init__(self, now_s: float) -> None:
         self._lock = threading.Lock()
         self._day_s = day_start_s(now_s)
-        self._by_series = {name: np.full(0, fill, kind) for name, (kind, fill) in _ARRAYS.items()}
-        self._watched = np.empty(0, np.int64)
-        self._names = (pa.array([], pa.string()), pa.array([], pa.string()))
+        self._place = np.empty(0, np.int32)  # by series number, where it is shown; -1: not at all
+        self._shown = _untouched(0)
+        self.watched = WATCHED.empty_table()
 
-    def watch(self, meters: Sequence[str], quantities: Sequence[str], series: npt.NDArray[np.int32]) -> None:
-        """Show these, in this order."""
+    def watch(self, watched: pa.Table) -> bool:
+        """Show these (WATCHED), each series once, in this order. What is known of any of them stays.
+
+        Whether there is one among them that was not shown before.
+        """
+        watched = watched.cast(WATCHED).combine_chunks()
+        series = watched["series"].to_numpy()
         with self._lock:
-            self._reserve(int(series.max(initial=-1)))
-            self._watched = series.astype(np.int64)
-            self._names = (pa.array(meters, pa.string()), pa.array(quantities, pa.string()))
+            earlier = self._places(series)
+            kept = earlier >= 0
+            shown = _untouched(len(series))
+            for name, column in shown.items():
+                column[kept] = self._shown[name][earlier[kept]]
+            self._place = np.full(series.max(initial=-1) + 1, -1, np.int32)
+            self._place[series] = np.arange(len(series), dtype=np.int32)
+            self._shown, self.watched = shown, watched
+        return not kept.all()
 
     def update(self, readings: pa.Table, now_s: float) -> None:
         """Take readings that are stored. `readings` has at least the columns of APPEND."""
-        if readings.num_rows == 0:
-            return
-        series = readings["series"].to_numpy().astype(np.int64)
-        time_s = readings["time_s"].to_numpy()
-        # by series, then by time, then by arrival
-        order = np.lexsort((time_s, series))
-        series, time_s = series[order], time_s[order]
-        quality = readings["quality"].to_numpy()[order]
-        value = readings["value"].to_numpy()[order]
-        at_ms = readings["at_ms"].to_numpy()[order]
-        present = quality < FIRST_MISSING
         with self._lock:
             self._roll(now_s)
-            self._reserve(int(series[-1]))
-            into = self._by_series
-            ends = np.flatnonzero(np.append(series[1:] != series[:-1], True))
-            ends = ends[time_s[ends] >= into["time_s"][series[ends]]]
-            for name, column in (("time_s", time_s), ("at_ms", at_ms), ("value", value), ("quality", quality)):
-                into[name][series[ends]] = column[ends]
-            self._update_present(series[present], time_s[present], value[present])
+            place = self._places(readings["series"].to_numpy())
+            rows = np.flatnonzero(place >= 0)
+            if not len(rows):
+                return
+            # by place, then by time, then by arrival
+            rows = rows[np.lexsort((readings["time_s"].to_numpy()[rows], place[rows]))]
+            place = place[rows]
+            new = {name: readings[name].to_numpy()[rows] for name in ("time_s", "at_ms", "value", "quality")}
+            into, time_s = self._shown, new["time_s"]
+            ends = np.flatnonzero(np.append(place[1:] != place[:-1], True))
+            ends = ends[time_s[ends] >= into["time_s"][place[ends]]]
+            for name, column in new.items():
+                into[name][place[ends]] = column[ends]
+            present = new["quality"] < FIRST_MISSING
+            self._update_present(place[present], time_s[present], new["value"][present])
 
     def table(self, now_s: float) -> pa.Table:
         """LIVE, one row for each series that is watched."""
         with self._lock:
             self._roll(now_s)
-            shown = {name: column[self._watched] for name, column in self._by_series.items()}
+            shown = {name: column.copy() for name, column in self._shown.items()}
+            names = [self.watched["meter"], self.watched["quantity"]]
         unread = shown["time_s"] == NEVER_S
         valueless = shown["last_time_s"] == NEVER_S
         dayless = shown["day_time_s"] == NOT_YET_S
@@ -108,32 +120,40 @@ class Live:
             "day_time_s": dayless,
         }
         columns = [pa.array(shown[name], mask=mask) for name, mask in masks.items()]
-        return pa.Table.from_arrays([*self._names, *columns], schema=LIVE)
+        return pa.Table.from_arrays([*names, *columns], schema=LIVE)
 
     def known_times(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """For each series that is watched, the times of its last value and of its first value today."""
         with self._lock:
-            last_s, day_s = self._by_series["last_time_s"], self._by_series["day_time_s"]
-            return last_s[self._watched], day_s[self._watched]
+            return self._shown["last_time_s"].copy(), self._shown["day_time_s"].copy()
 
     def _update_present(
-        self, series: npt.NDArray[np.int64], time_s: npt.NDArray[np.int64], value: npt.NDArray[np.float64]
+        self, place: npt.NDArray[np.int32], time_s: npt.NDArray[np.int64], value: npt.NDArray[np.float64]
     ) -> None:
-        if not len(series):
+        if not len(place):
             return
-        into = self._by_series
-        ends = np.flatnonzero(np.append(series[1:] != series[:-1], True))
-        ends = ends[time_s[ends] >= into["last_time_s"][series[ends]]]
-        into["last_time_s"][series[ends]] = time_s[ends]
-        into["last_value"][series[ends]] = value[ends]
+        into = self._shown
+        ends = np.flatnonzero(np.append(place[1:] != place[:-1], True))
+        ends = ends[time_s[ends] >= into["last_time_s"][place[ends]]]
+        into["last_time_s"][place[ends]] = time_s[ends]
+        into["last_value"][place[ends]] = value[ends]
         today = time_s >= self._day_s
-        series, time_s, value = series[today], time_s[today], value[today]
-        if not len(series):
+        place, time_s, value = place[today], time_s[today], value[today]
+        if not len(place):
             return
-        starts = np.flatnonzero(np.append(True, series[1:] != series[:-1]))
-        starts = starts[time_s[starts] < into["day_time_s"][series[starts]]]
-        into["day_time_s"][series[starts]] = time_s[starts]
-        into["day_value"][series[starts]] = value[starts]
+        starts = np.flatnonzero(np.append(True, place[1:] != place[:-1]))
+        starts = starts[time_s[starts] < into["day_time_s"][place[starts]]]
+        into["day_time_s"][place[starts]] = time_s[starts]
+        into["day_value"][place[starts]] = value[starts]
+
+    def _places(self, series: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Where each of these is shown; -1 for what is not."""
+        inside = series < len(self._place)
+        if inside.all():
+            return self._place[series]
+        place = np.full(len(series), -1, np.int32)
+        place[inside] = self._place[series[inside]]
+        return place
 
     def _roll(self, now_s: float) -> None:
         """At midnight the day begins anew, with what has come in for it already."""
@@ -141,15 +161,11 @@ class Live:
         if day_s <= self._day_s:
             return
         self._day_s = day_s
-        into = self._by_series
+        into = self._shown
         begun = into["last_time_s"] >= day_s
         into["day_time_s"] = np.where(begun, into["last_time_s"], NOT_YET_S)
         into["day_value"] = np.where(begun, into["last_value"], 0.0)
 
-    def _reserve(self, highest: int) -> None:
-        size = len(self._by_series["time_s"])
-        if highest < size:
-            return
-        more = max(highest + 1, 2 * size) - size
-        for name, (kind, fill) in _ARRAYS.items():
-            self._by_series[name] = np.concatenate([self._by_series[name], np.full(more, fill, kind)])
+
+def _untouched(size: int) -> dict[str, npt.NDArray[Any]]:
+    return {name: np.full(size, fill, kind) for name, (kind, fill) in _ARRAYS.items()}

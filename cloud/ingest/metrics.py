@@ -43,7 +43,9 @@ class Metrics:
         self.queue = gauge("queue_messages", "Messages that arrived and are not yet acknowledged")
         self.connected = gauge("broker_connected", "1 while the broker has granted the subscription")
         self.store_up = gauge("store_available", "0 while the store takes no commit")
-        self.known_good = gauge("known_valid", "0 while known.csv cannot be read, and the earlier one is used")
+        self.known_good = gauge(
+            "known_valid", "0 while the registry's snapshot cannot be read, and the earlier one is used"
+        )
         self.quarantine_held = gauge("quarantine_held_rows", "Rows in quarantine", "gateway")
         self.quarantine_dropped = gauge(
             "quarantine_dropped_rows", "Rows that a gateway's share of the quarantine had no room for", "gateway"

@@ -18,12 +18,12 @@ from contract.topics import ROOT, check_name
 
 @dataclass(frozen=True)
 class AreaSettings:
-    """Passwords stand in files of their own, readable by their owner only."""
+    """Passwords stand in files of their own, readable by their owner only. `registry` is the snapshot's folder."""
 
     name: str
     data: Path
     brokers: tuple[str, ...]
-    known: Path
+    registry: Path
     username: str = ""
     password_file: Path | None = None
     ca_file: Path | None = None

@@ -27,7 +27,7 @@ OPENAPI = "/api/openapi.json"
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The whole portal. Raises Problem where its sites.csv cannot be read."""
+    """The whole portal. Raises Problem where the registry's snapshot shows no site."""
     house = House(settings, environment())
     built = [module.room(house) for _, module in rooms()]
 

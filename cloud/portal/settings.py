@@ -19,15 +19,18 @@ class Area:
 
 @dataclass(frozen=True)
 class Settings:
-    """`stale_after_s`: a value up to this old is live in any case, an older one while its meter keeps its rhythm.
+    """`registry` is the folder of the registry's snapshot.
+
+    `stale_after_s`: a value up to this old is live in any case, an older one while its meter keeps its rhythm.
 
     `hosts` are the names under which browsers may ask for the portal; anything else in a Host header is refused.
     """
 
-    sites_csv: Path
+    registry: Path
     areas: tuple[Area, ...]
     host: str = "127.0.0.1"
     port: int = 8080
+    staff_token_file: Path | None = None  # without one there is no staff room
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     stale_after_s: int = 180
     max_listeners: int = 1000
@@ -38,11 +41,11 @@ class Settings:
 def add_options(parser: argparse.ArgumentParser, say: Callable[[str, str], str]) -> None:
     """The options of `bitgoeul cloud portal`; `say` chooses between Korean and English."""
     parser.add_argument(
-        "--sites",
+        "--registry",
         type=Path,
         required=True,
-        metavar="SITES.CSV",
-        help=say("시설과 계량기 목록", "sites and their meters"),
+        metavar="DIR",
+        help=say("등록부 사본의 폴더", "the registry's snapshot"),
     )
     parser.add_argument(
         "--area",
@@ -50,6 +53,15 @@ def add_options(parser: argparse.ArgumentParser, say: Callable[[str, str], str])
         required=True,
         metavar="NAME=SOCKET",
         help=say("구역 프로세스의 소켓, 여러 번 가능", "socket of an area's process; may be repeated"),
+    )
+    parser.add_argument(
+        "--staff-token-file",
+        type=Path,
+        metavar="FILE",
+        help=say(
+            "직원용 API의 토큰이 든 파일 (0600). 없으면 직원용 API를 끔",
+            "file (0600) with the token of the staff's API; without it that API is off",
+        ),
     )
     parser.add_argument("--host", default=Settings.host, help=say("기본 127.0.0.1", "default 127.0.0.1"))
     parser.add_argument("--port", type=int, default=Settings.port, help=say("기본 8080", "default 8080"))
@@ -85,8 +97,9 @@ def from_args(args: argparse.Namespace) -> Settings:
     if len(set(names)) < len(names):
         raise UsageProblem("--area: 같은 구역 이름이 두 번 있습니다", "--area: an area is named twice")
     return Settings(
-        sites_csv=args.sites,
+        registry=args.registry,
         areas=areas,
+        staff_token_file=args.staff_token_file,
         host=args.host,
         port=args.port,
         hosts=(*Settings.hosts, *args.public_host),

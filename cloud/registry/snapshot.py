@@ -131,7 +131,7 @@ def write(folder: Path, tables: Mapping[str, pa.Table]) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         names = {name: _write_table(folder, name, tables.get(name), schema) for name, schema in SCHEMAS.items()}
         text = json.dumps(names, indent=1, sort_keys=True)
-        before = _current(folder)
+        before = _earlier(folder)
         new = folder / f".{CURRENT}.new"
         with new.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -161,10 +161,9 @@ def load(folder: Path) -> Snapshot:
                 )
             tables = {name: _read_table(folder / file, SCHEMAS[name]) for name, file in names.items()}
             return Snapshot(_version(names), **tables)
-        except FileNotFoundError:  # a newer snapshot came between the two looks
-            if attempt == 2:
-                raise
         except (OSError, pa.ArrowException, ValueError) as error:
+            if isinstance(error, FileNotFoundError) and attempt < 2:  # a newer snapshot came between the two looks
+                continue
             raise Problem(
                 f"{folder}: 등록부 사본을 읽을 수 없습니다: {error}",
                 f"{folder}: the registry's snapshot cannot be read: {error}",
@@ -210,6 +209,13 @@ def _current(folder: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     return {str(name): Path(str(file)).name for name, file in found.items()} if isinstance(found, dict) else {}
+
+
+def _earlier(folder: Path) -> dict[str, str]:
+    try:
+        return _current(folder)
+    except ValueError:  # damaged: what is written now mends it
+        return {}
 
 
 def _version(names: Mapping[str, str]) -> str:

@@ -56,13 +56,13 @@ def gateways() -> pa.Table:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("page")
-    write_sites(made / "sites.csv", *SITES)
+    write_sites(made / "registry", *SITES)
     return made
 
 
 @pytest.fixture(scope="module")
 def portal(folder: Path) -> Iterator[Portal]:
-    with serve_area(folder / "s", live, gateways), Portal(folder / "sites.csv", f"main={folder}/s") as started:
+    with serve_area(folder / "s", live, gateways), Portal(folder / "registry", f"main={folder}/s") as started:
         yield started
 
 
@@ -216,7 +216,7 @@ def test_whoever_wants_no_motion_gets_none(browser: Browser, portal: Portal) -> 
 
 
 def test_an_area_that_falls_silent_is_admitted_once_and_then_mended(folder: Path, browser: Browser) -> None:
-    with Portal(folder / "sites.csv", f"main={folder}/own") as portal:
+    with Portal(folder / "registry", f"main={folder}/own") as portal:
         context = context_in(browser)
         page = context.new_page()
         with serve_area(folder / "own", live):
@@ -236,11 +236,11 @@ def test_a_portal_that_goes_away_is_missed_and_found_again(folder: Path, browser
     context = context_in(browser)
     page = context.new_page()
     with serve_area(folder / "again", live):
-        with Portal(folder / "sites.csv", f"main={folder}/again") as portal:
+        with Portal(folder / "registry", f"main={folder}/again") as portal:
             page.goto(portal.url)
             page.wait_for_selector(FRESH)
         expect(page.locator("#status")).to_contain_text("연결이 끊겨 다시 연결하고 있습니다.", timeout=10_000)
-        with Portal(folder / "sites.csv", f"main={folder}/again", options=("--port", str(portal.port))):
+        with Portal(folder / "registry", f"main={folder}/again", options=("--port", str(portal.port))):
             page.wait_for_selector(FRESH, timeout=15_000)
     context.close()
 

@@ -8,17 +8,22 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
+import numpy as np
 import paho.mqtt.client as mqtt
+import pyarrow as pa
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud.ingest.area import Area
+from cloud.ingest.known import Known
 from cloud.ingest.settings import AreaSettings
+from cloud.registry import snapshot
+from cloud.registry.snapshot import OPEN_FROM_S, OPEN_TO_S
 from cloud.store.duck import Counts, DuckStore
 from cloud.store.protocol import Store
 from contract.messages import Receipt, State, decode_receipt, encode
@@ -26,16 +31,30 @@ from contract.problems import Problem
 from contract.reading import Reading
 from contract.senml import encode_batch
 from contract.topics import BatchId, topic
+from simulators.registered import spans
 from simulators.servers import Server, mosquitto
 
 KWH, KW = "electricity_import_kwh", "electricity_power_kw"
 METERS = [f"e{n:02d}" for n in range(1, 6)]
-KNOWN = "gateway,meter,quantity,valid_from_s,valid_to_s\n" + "".join(
-    f"{gateway},{gateway}-{meter},{quantity},,\n"
-    for gateway in ("g1", "g2")
-    for meter in METERS
-    for quantity in (KWH, KW)
-)
+
+
+class Row(NamedTuple):
+    """A span: what a gateway may report from `from_s` on and until before `to_s`."""
+
+    gateway: str
+    meter: str
+    quantity: str
+    from_s: int = OPEN_FROM_S
+    to_s: int = OPEN_TO_S
+    live: bool = True
+
+
+def rows_of(gateway: str) -> list[Row]:
+    """Two quantities of each of its meters."""
+    return [Row(gateway, f"{gateway}-{meter}", quantity) for meter in METERS for quantity in (KWH, KW)]
+
+
+KNOWN = rows_of("g1") + rows_of("g2")
 PATIENCE_S = 60.0  # covers the start of Python, pyarrow and DuckDB on a loaded machine; costs nothing when green
 
 
@@ -47,9 +66,26 @@ def start_broker(folder: Path) -> Server:
         pytest.skip(problem.text.en)
 
 
-def settings(folder: Path, broker: Server, known: str = KNOWN) -> AreaSettings:
+def spans_of(rows: Sequence[Row], area: str = "main") -> pa.Table:
+    """SPANS."""
+    columns: dict[str, object] = {name: [getattr(row, name) for row in rows] for name in Row._fields}
+    return spans(columns | {"area": [area] * len(rows)})
+
+
+def register(folder: Path, rows: Sequence[Row]) -> Path:
+    """Publish them as the registry would; the snapshot's folder."""
+    snapshot.write(folder / "registry", {"spans": spans_of(rows)})
+    return folder / "registry"
+
+
+def known(rows: Sequence[Row], series: Sequence[int] | None = None) -> Known:
+    """The rows, which must ascend; their series count from 0 unless given."""
+    assert list(rows) == sorted(rows)
+    return Known(spans_of(rows), np.array(range(len(rows)) if series is None else series, np.int32))
+
+
+def settings(folder: Path, broker: Server, rows: Sequence[Row] = KNOWN) -> AreaSettings:
     """Quick ones: gaps are asked for after a second."""
-    (folder / "known.csv").write_text(known, "utf-8")
     secret = folder / "password"
     secret.touch(mode=0o600)
     secret.write_text("pw\n", "utf-8")
@@ -57,7 +93,7 @@ def settings(folder: Path, broker: Server, known: str = KNOWN) -> AreaSettings:
         name="main",
         data=folder,
         brokers=(f"mqtt://{broker.host}:{broker.port}",),
-        known=folder / "known.csv",
+        registry=register(folder, rows),
         username="ingest",
         password_file=secret,
         flush_ms=20,
@@ -168,7 +204,8 @@ class Process:
     def __init__(self, chosen: AreaSettings, *command: str) -> None:
         self.log = chosen.data / "area.log"
         self.command = list(command) or [sys.executable, "-m", "commands", "cloud", "area", "main"]
-        self._arguments = ["--data", str(chosen.data), "--known", str(chosen.known), "--broker", chosen.brokers[0]]
+        self._arguments = ["--data", str(chosen.data), "--registry", str(chosen.registry)]
+        self._arguments += ["--broker", chosen.brokers[0]]
         self._arguments += ["--username", chosen.username, "--password-file", str(chosen.password_file)]
         self._arguments += ["--flush-ms", str(chosen.flush_ms), "--gap-timeout-s", str(chosen.gap_timeout_s)]
         self.start()

@@ -1,4 +1,4 @@
-"""What the portal's tests hand it: sites.csv files and live tables, as an area's process would make them."""
+"""What the portal's tests hand it: the registry's snapshot and live tables, as an area's process would make them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +8,16 @@ import pyarrow as pa
 
 from cloud.ingest.gateways import GATEWAYS
 from cloud.ingest.live import LIVE
+from cloud.metering.codes import ROLES, UTILITIES
+from cloud.registry import snapshot
 from cloud.store.flight import AreaServer
 from cloud.store.protocol import ROWS
+from simulators.registered import spans
 
 Table = Callable[[], pa.Table]
 NOW_S = 1_795_400_000
 MIDNIGHT_S = 1_795_359_600  # 2026-11-23 00:00 in Seoul
-HEADER = "site,name_ko,name_en,kind,meter,utility,role,multiplier"
+REGISTER = {"electricity": "electricity_import_kwh", "gas": "gas_volume_m3", "water": "water_volume_m3"}
 
 
 class Series(NamedTuple):
@@ -57,10 +60,22 @@ def live_table(*series: Series) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=LIVE)
 
 
-def write_sites(path: Path, *lines: str) -> Path:
-    """A sites.csv; each line without its header."""
-    path.write_text("\n".join([HEADER, *lines]) + "\n", "utf-8")
-    return path
+def write_sites(folder: Path, *lines: str) -> Path:
+    """A snapshot with a meter a line, as site,name_ko,name_en,kind,meter,utility,role,multiplier; its folder."""
+    cells = [line.split(",") for line in lines]
+    sites = {site: [site, *about, 0, True] for site, *about in (row[:4] for row in cells)}
+    columns = {
+        "gateway": ["g1"] * len(cells),
+        "site": [row[0] for row in cells],
+        "meter": [row[4] for row in cells],
+        "quantity": [REGISTER.get(row[5], "heat_energy_kwh") for row in cells],
+        "utility": [UTILITIES.index(row[5]) for row in cells],
+        "role": [ROLES.index(row[6]) for row in cells],
+        "multiplier": [float(row[7]) for row in cells],
+    }
+    rows = [dict(zip(snapshot.SITES.names, site, strict=True)) for site in sites.values()]
+    snapshot.write(folder, {"sites": pa.Table.from_pylist(rows, snapshot.SITES), "spans": spans(columns)})
+    return folder
 
 
 class NoRows:

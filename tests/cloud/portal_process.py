@@ -16,8 +16,8 @@ STARTS_WITHIN_S = 30
 class Portal:
     """A context manager; `url` has no slash at its end. `log` collects what the process said when it has ended."""
 
-    def __init__(self, sites: Path, *areas: str, options: tuple[str, ...] = ()) -> None:
-        arguments = ["cloud", "portal", "--sites", str(sites), "--port", "0", *options]
+    def __init__(self, registry: Path, *areas: str, options: tuple[str, ...] = ()) -> None:
+        arguments = ["cloud", "portal", "--registry", str(registry), "--port", "0", *options]
         for area in areas:
             arguments += ["--area", area]
         self.log = ""

@@ -1,5 +1,6 @@
 """`bitgoeul cloud …` as it is typed: good use, and every bad flag, file and setting in one line."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -20,23 +21,21 @@ from simulators.servers import Tls, mosquitto
 from tests.cloud.ingest_area import (
     BATCH_ROWS,
     KNOWN,
+    KW,
     PATIENCE_S,
     Gateway,
     Process,
+    Row,
     batch,
     eventually,
+    register,
+    rows_of,
     settings,
     start_broker,
 )
 
 NOW_S = int(time.time()) // 60 * 60
 INFLUX = ["--store", "influx", "--influx-url", "https://influx.example"]
-
-
-def test_known_and_sites_are_made_from_site_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["cloud", "known", "hanam", "--to", str(tmp_path / "new")]) == 0
-    assert capsys.readouterr().out.splitlines() == [str(tmp_path / "new" / name) for name in ("known.csv", "sites.csv")]
-    assert (tmp_path / "new" / "known.csv").read_text("utf-8").startswith("gateway,meter,quantity,valid_from_s")
 
 
 def test_quarantine_is_listed_and_replayed(
@@ -59,7 +58,7 @@ def test_quarantine_is_listed_and_replayed(
             assert "g9: 2 in quarantine, 0 dropped beyond its share" in said
             assert main(["cloud", "quarantine", "list", "main", "--data", str(tmp_path), "--gateway", "g1"]) == 0
             assert capsys.readouterr().out == "no such row in quarantine\n"
-            chosen.known.write_text(KNOWN.replace("g2", "g9"), "utf-8")
+            register(tmp_path, KNOWN + rows_of("g9"))
             eventually(lambda: "known read again" in area.said())
             assert main(["cloud", "quarantine", "replay", "main", "--data", str(tmp_path)]) == 0
             assert capsys.readouterr().out == (
@@ -75,7 +74,7 @@ def test_quarantine_is_listed_and_replayed(
     [
         (["--broker", "mqtt://broker.example"], "only mqtts:// leaves this machine"),
         (["--broker", "1883"], "expected mqtts://HOST"),
-        (["--known", "absent.csv"], "absent.csv: cannot be read"),
+        (["--registry", "absent"], "absent: no registry snapshot; run 'bitgoeul cloud registry publish' first"),
         (["--store", "influx"], "expected --influx-url"),
         (["--store", "influx", "--influx-url", "127.0.0.1"], "expected http:// or https://"),
         (["--store", "influx", "--influx-url", "http://me:hush@h"], "--influx-url h: expected no user or password"),
@@ -103,8 +102,8 @@ def test_what_is_wrong_is_said_in_one_line(
     said: str,
 ) -> None:
     monkeypatch.setenv("BITGOEUL_LANG", "en")
-    (tmp_path / "known.csv").write_text(KNOWN, "utf-8")
-    good = ["--data", str(tmp_path), "--broker", "mqtt://127.0.0.1", "--known", str(tmp_path / "known.csv")]
+    registry = register(tmp_path, KNOWN)
+    good = ["--data", str(tmp_path), "--broker", "mqtt://127.0.0.1", "--registry", str(registry)]
     assert main(["cloud", "area", "main", *good, *arguments]) in (1, 2)
     error = capsys.readouterr().err
     assert said in error
@@ -112,7 +111,7 @@ def test_what_is_wrong_is_said_in_one_line(
 
 
 def test_an_area_name_that_is_no_topic_is_refused(tmp_path: Path) -> None:
-    chosen = AreaSettings("Main", tmp_path, ("mqtt://127.0.0.1",), tmp_path / "known.csv")
+    chosen = AreaSettings("Main", tmp_path, ("mqtt://127.0.0.1",), tmp_path / "registry")
     with pytest.raises(Problem, match="area 'Main': expected 1 to 64 of a-z"):
         link_settings(chosen)
 
@@ -122,20 +121,19 @@ def test_a_name_or_an_address_that_is_refused_leaves_no_file(
 ) -> None:
     monkeypatch.setenv("BITGOEUL_LANG", "en")
     (tmp_path / "Bad").mkdir()
-    (tmp_path / "known.csv").write_text(KNOWN, "utf-8")
-    good = ["--data", str(tmp_path), "--known", str(tmp_path / "known.csv"), "--broker"]
+    good = ["--data", str(tmp_path), "--registry", str(register(tmp_path, KNOWN)), "--broker"]
     assert main(["cloud", "area", "Bad/../x", *good, "mqtt://127.0.0.1"]) == 1
     assert "area 'Bad/../x': expected 1 to 64 of a-z" in capsys.readouterr().err
     assert main(["cloud", "area", "x", *good, "mqtt://broker.example"]) == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["Bad", "known.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Bad", "registry"]
 
 
 def test_a_disk_that_is_full_at_the_start_is_said_in_one_line(tmp_path: Path) -> None:
     DuckStore(tmp_path / "main.duckdb").close()
-    known = tmp_path / "known.csv"
-    rows = "".join(f"g1,g1-{n:040},electricity_power_kw,,\n" for n in range(20_000))
-    known.write_text(KNOWN + rows, "utf-8")  # their series do not fit into what is left
-    area = [sys.executable, "-m", "commands", "cloud", "area", "main", "--data", str(tmp_path), "--known", str(known)]
+    # their series do not fit into what is left
+    registry = register(tmp_path, [Row("g1", hashlib.sha256(b"%d" % n).hexdigest(), KW) for n in range(20_000)])
+    area = [sys.executable, "-m", "commands", "cloud", "area", "main", "--data", str(tmp_path)]
+    area += ["--registry", str(registry)]
     limited = ["sh", "-c", 'ulimit -f 600 && exec "$@"', "sh", *area, "--broker", "mqtt://127.0.0.1"]
     environment = os.environ | {"BITGOEUL_LANG": "en"}
     ended = subprocess.run(limited, capture_output=True, text=True, check=False, timeout=PATIENCE_S, env=environment)
@@ -149,7 +147,7 @@ def test_one_file_has_one_owner(tmp_path: Path) -> None:
     with start_broker(tmp_path / "broker") as broker:
         chosen = settings(tmp_path, broker)
         with Process(chosen) as area:
-            arguments = ["--data", str(tmp_path), "--broker", chosen.brokers[0], "--known", str(chosen.known)]
+            arguments = ["--data", str(tmp_path), "--broker", chosen.brokers[0], "--registry", str(chosen.registry)]
             again = subprocess.run(area.command + arguments, capture_output=True, text=True, check=False)
             assert again.returncode == 1
             assert f"in use by process {area.pid}" in again.stderr
@@ -162,7 +160,7 @@ def test_another_machine_may_be_asked_in_the_clear_where_the_network_is_protecte
 
 def test_what_an_area_writes_is_for_its_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    open_store(AreaSettings("main", folder, (), tmp_path / "known.csv")).close()
+    open_store(AreaSettings("main", folder, (), tmp_path / "registry")).close()
     assert folder.stat().st_mode & 0o777 == 0o700
     with start_broker(tmp_path / "broker") as broker, Process(settings(tmp_path, broker)):
         modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.glob("main.*")}
@@ -191,7 +189,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         "main",
         tmp_path,
         ("mqtt://127.0.0.1",),
-        tmp_path / "known.csv",
+        tmp_path / "registry",
         username="ingest",
         password_file=path,
         store="influx",
@@ -228,7 +226,7 @@ def test_mutual_tls(tmp_path: Path) -> None:
             "main",
             tmp_path,
             (f"mqtts://{broker.host}:{broker.port}",),
-            tmp_path / "known.csv",
+            tmp_path / "registry",
             ca_file=tmp_path / "ca.pem",
             certificate_file=own,
             key_file=own_key,

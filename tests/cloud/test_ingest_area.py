@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 import urllib3
 
+from cloud.registry import snapshot
 from cloud.store.duck import DuckStore
 from cloud.store.flight import fetch_table
 from cloud.store.influx import InfluxStore
@@ -39,6 +40,8 @@ from tests.cloud.ingest_area import (
     eventually,
     fetch,
     raw_rows,
+    register,
+    rows_of,
     running,
     settings,
     start_broker,
@@ -135,7 +138,8 @@ def test_a_gateway_cannot_publish_under_another_name(tmp_path: Path, broker: Ser
 
 
 def test_quarantine_is_replayed_once_the_cause_is_mended(tmp_path: Path, broker: Server) -> None:
-    chosen = settings(tmp_path, broker, KNOWN.replace("g1,g1-e01", "g1,g1-e77"))
+    lacking = [row for row in KNOWN if row.meter != "g1-e01"]
+    chosen = settings(tmp_path, broker, lacking)
     with Gateway("g1", broker) as g1, Gateway("g9", broker) as g9, running(chosen) as area:
         g1.send(1, batch("g1", NOW_S))
         g9.send(1, batch("g9", NOW_S))
@@ -144,8 +148,7 @@ def test_quarantine_is_replayed_once_the_cause_is_mended(tmp_path: Path, broker:
             {"readings": 0, "released": 0, "left": 3}
         ]
         # a technician registers what was missing; nothing is restarted
-        (tmp_path / "new").write_text(KNOWN + KNOWN.split("\n", 1)[1].replace("g2", "g9"), "utf-8")
-        (tmp_path / "new").replace(chosen.known)
+        register(tmp_path, KNOWN + rows_of("g9"))
         eventually(lambda: area.known.known.knows("g9"))
         replayed = fetch_table(chosen.socket, "replay", PATIENCE_S).to_pylist()
         assert replayed == [{"readings": 2 + BATCH_ROWS, "released": 3, "left": 0}]
@@ -188,17 +191,19 @@ def test_what_influxdb_refuses_for_ever_is_receipted_so_and_replayed(tmp_path: P
         store.close()
 
 
-def test_a_known_file_gone_bad_changes_nothing_and_says_so(
+def test_a_registry_gone_bad_changes_nothing_and_says_so(
     tmp_path: Path, broker: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     chosen = settings(tmp_path, broker)
     with Gateway("g1", broker) as g1, running(chosen) as area:
-        chosen.known.write_text(KNOWN + "g3,e1,kilowatts,,\n", "utf-8")
-        eventually(lambda: "line 22: quantity 'kilowatts'" in caplog.text)
-        assert "bitgoeul_ingest_known_valid 0.0" in fetch(area, "/metrics")[1]
+        current = chosen.registry / snapshot.CURRENT
+        good = current.read_bytes()
+        current.write_bytes(good[:20])
+        eventually(lambda: "no registry snapshot" in caplog.text or "cannot be read" in caplog.text)
+        eventually(lambda: "bitgoeul_ingest_known_valid 0.0" in fetch(area, "/metrics")[1])
         g1.send(1, batch("g1", NOW_S))
         eventually(lambda: g1.stored() == {1})
-        chosen.known.write_text(KNOWN, "utf-8")
+        current.write_bytes(good)
         eventually(lambda: "bitgoeul_ingest_known_valid 1.0" in fetch(area, "/metrics")[1])
 
 

@@ -4,13 +4,11 @@ import json
 import math
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.ingest.check import Bounds, Checked, Message, check
-from cloud.ingest.known import OPEN_FROM_S, OPEN_TO_S, Known, Row
 from cloud.store.protocol import APPEND
 from contract.quality import Quality
 from contract.reading import Reading
@@ -28,18 +26,19 @@ from contract.refusals import (
     WRONG_TYPE,
 )
 from contract.senml import MAX_BATCH_BYTES, encode_batch
+from tests.cloud.ingest_area import Row, known
 
 NOW_S = 1_795_392_000
 KWH, KW = "electricity_import_kwh", "electricity_power_kw"
 ROWS = [
-    Row("g1", "e1", KWH, OPEN_FROM_S, OPEN_TO_S),
-    Row("g1", "e1", KW, OPEN_FROM_S, OPEN_TO_S),
+    Row("g1", "e1", KWH),
+    Row("g1", "e1", KW),
     Row("g1", "e2", KWH, NOW_S - 1000, NOW_S),
-    Row("g2", "e2", KWH, NOW_S, OPEN_TO_S),
-    Row("g1", "e3", KWH, NOW_S - 900, OPEN_TO_S),
-    Row("g1", "e3", KWH, OPEN_FROM_S, NOW_S - 1000),
+    Row("g1", "e3", KWH, to_s=NOW_S - 1000),
+    Row("g1", "e3", KWH, NOW_S - 900),
+    Row("g2", "e2", KWH, NOW_S),
 ]
-KNOWN = Known(ROWS, np.array([10, 11, 12, 12, 13, 13], np.int32))
+KNOWN = known(ROWS, [10, 11, 12, 13, 13, 12])
 BOUNDS = Bounds.at(NOW_S, 400)
 
 
@@ -167,7 +166,7 @@ def test_a_refused_reading_can_be_replayed_as_it_stands_in_quarantine() -> None:
     stranger = Reading("e7", KWH, NOW_S - 60, 4.25, Quality.SUSPECT, 250)
     silent = Reading("e7", KW, NOW_S - 60, None, Quality.GARBLED)
     checked = run(batch(GOOD, stranger, silent))
-    later = Known([Row("g1", "e7", q, OPEN_FROM_S, OPEN_TO_S) for q in (KWH, KW)], np.array([0, 1], np.int32))
+    later = known([Row("g1", "e7", q) for q in (KWH, KW)])
     again = check([Message("g1", f"[{refusal.record}]".encode()) for refusal in checked.refusals], later, BOUNDS)
     assert again.refusals == []
     assert [list(row.values()) for row in again.readings.to_pylist()] == [

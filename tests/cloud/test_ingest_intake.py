@@ -13,7 +13,7 @@ from cloud.ingest.check import Bounds
 from cloud.ingest.gaps import Gaps
 from cloud.ingest.gateways import Gateways
 from cloud.ingest.intake import Books, Prepared, prepare
-from cloud.ingest.known import OPEN_FROM_S, OPEN_TO_S, Known, Row
+from cloud.ingest.known import Known
 from cloud.ingest.ledger import Ledger, content_hash
 from cloud.ingest.link import Arrived
 from cloud.ingest.metrics import Metrics
@@ -24,21 +24,21 @@ from contract.reading import Reading
 from contract.refusals import NOT_SENML, UNKNOWN_METER
 from contract.senml import encode_batch
 from contract.topics import LEAVES
+from tests.cloud.ingest_area import Row, known, spans_of
 
 NOW_S = 1_795_392_000
 KWH = "electricity_import_kwh"
-ROWS = [Row(gateway, f"{gateway}-e1", KWH, OPEN_FROM_S, OPEN_TO_S) for gateway in ("g1", "g2")]
-SERIES = np.arange(2, dtype=np.int32)
+ROWS = [Row(gateway, f"{gateway}-e1", KWH) for gateway in ("g1", "g2")]
 BASE = "bitgoeul/v1/main"
 
 
 class Desk:
     """The books, and a count of messages."""
 
-    def __init__(self, known: Known | None = None) -> None:
+    def __init__(self, what: Known | None = None) -> None:
         ledger, gateways = Ledger(), Gateways()
         self.books = Books(ledger, gateways, Gaps(ledger, gateways, 60.0), Metrics())
-        self.known = known or Known(ROWS, SERIES)
+        self.known = what or known(ROWS)
         self.mid = 0
 
     def prepare(self, *messages: tuple[str, bytes]) -> Prepared:
@@ -124,7 +124,7 @@ class Poisoned(Known):
 
 
 def test_a_mistake_of_ours_costs_the_message_that_meets_it_and_no_other() -> None:
-    desk = Desk(Poisoned(ROWS, SERIES))
+    desk = Desk(Poisoned(spans_of(ROWS), np.arange(2, dtype=np.int32)))
     messages = [(f"g1/readings/r-{n}", batch("g1", NOW_S + n)) for n in range(1, 8)]
     done = desk.prepare(*messages[:3], ("g2/readings/r-1", batch("g2")), *messages[3:])
     assert done.commit.readings["time_s"].to_pylist() == [NOW_S + n for n in range(1, 8)]

@@ -1,107 +1,93 @@
-"""known.csv: read whole, or refused with every bad row named."""
+"""What an area knows of the registry's snapshot: who may report what, and when, however many meters there are."""
 
 from pathlib import Path
 
-import numpy as np
+import pyarrow as pa
 import pytest
 
-from cloud.ingest.known import OPEN_FROM_S, OPEN_TO_S, Known, Row, read_known
+from cloud.ingest.known import Known, read_spans
+from cloud.registry import snapshot
+from cloud.registry.snapshot import OPEN_FROM_S, OPEN_TO_S
 from contract.problems import Problem
 from contract.refusals import METER_OF_ANOTHER_GATEWAY, UNKNOWN_METER
+from tests.cloud.ingest_area import KW, KWH, Row, known, register, spans_of
 
-HEADER = "gateway,meter,quantity,valid_from_s,valid_to_s\n"
-KWH, KW = "electricity_import_kwh", "electricity_power_kw"
-
-
-def write(folder: Path, text: str) -> Path:
-    path = folder / "known.csv"
-    path.write_text(HEADER + text, "utf-8")
-    return path
-
-
-def test_rows_with_open_and_closed_ends(tmp_path: Path) -> None:
-    path = write(tmp_path, f"g1,e1,{KWH},,\ng1,e1,{KW},100,200\n\n")
-    assert read_known(path) == [Row("g1", "e1", KWH, OPEN_FROM_S, OPEN_TO_S), Row("g1", "e1", KW, 100, 200)]
-
-
-def test_every_bad_row_is_named_by_line_and_column(tmp_path: Path) -> None:
-    path = write(
-        tmp_path,
-        f"G1,e1,{KWH},,\ng1,e/1,{KWH},,\ng1,e1,kilowatts,,\ng1,e1,{KWH},yesterday,\ng1,e1,{KWH},200,100\ng1,e1\n",
-    )
-    with pytest.raises(Problem) as caught:
-        read_known(path)
-    assert str(path) in caught.value.text.en
-    for place in ("line 2: gateway", "line 3: meter", "line 4: quantity", "line 5: valid_from_s"):
-        assert place in caught.value.text.en
-    assert "line 6: valid_to_s" in caught.value.text.en
-    assert "line 7: expected 5 columns" in caught.value.text.en
-    assert "\n" not in caught.value.text.en
-    assert "2행 gateway 'G1'" in caught.value.text.ko
+ROWS = [
+    Row("g1", "e1", KWH, OPEN_FROM_S, 40),
+    Row("g1", "e1", KWH, 50, 100),
+    Row("g1", "e12", KWH),
+    Row("g1", "e12", KW),
+    Row("g2", "e1", KWH, 100),
+    Row("g2", "e2", KW),
+]
+KNOWN = known(ROWS)
 
 
 @pytest.mark.parametrize(
-    ("second", "good"),
-    [("100,", True), ("99,", False), (",", False), (",50", False), ("50,60", False)],
+    ("gateway", "name", "time_s", "judged"),
+    [
+        ("g1", f"e1/{KWH}", 39, 0),
+        ("g1", f"e1/{KWH}", 40, UNKNOWN_METER),  # nobody's between 40 and 50
+        ("g1", f"e1/{KWH}", 50, 1),
+        ("g1", f"e1/{KWH}", 99, 1),
+        ("g1", f"e1/{KWH}", 100, METER_OF_ANOTHER_GATEWAY),
+        ("g2", f"e1/{KWH}", 100, 4),
+        ("g2", f"e1/{KWH}", 99, METER_OF_ANOTHER_GATEWAY),
+        ("g1", f"e9/{KWH}", 99, UNKNOWN_METER),
+        ("g1", f"e1/{KW}", 99, UNKNOWN_METER),
+        ("g1", f"e2/{KW}", 1, METER_OF_ANOTHER_GATEWAY),
+        ("g1", f"e2/{KWH}", 1, UNKNOWN_METER),
+        ("g3", f"e12/{KWH}", 1, METER_OF_ANOTHER_GATEWAY),
+        ("g1", "e12", 1, UNKNOWN_METER),
+        ("g1", "", 1, UNKNOWN_METER),
+    ],
 )
-def test_a_meter_has_one_gateway_at_a_time(tmp_path: Path, second: str, good: bool) -> None:
-    path = write(tmp_path, f"g1,e1,{KWH},10,100\ng2,e1,{KW},{second}\n")
-    if good:
-        assert len(read_known(path)) == 2
-        return
-    with pytest.raises(Problem, match=r"meter 'e1': expected one gateway at a time"):
-        read_known(path)
+def test_a_meter_that_moved_belongs_to_each_gateway_in_its_time(
+    gateway: str, name: str, time_s: int, judged: int | str
+) -> None:
+    assert KNOWN.judge(gateway, name, time_s) == judged
 
 
-def test_one_gateway_may_name_a_meter_twice(tmp_path: Path) -> None:
-    assert len(read_known(write(tmp_path, f"g1,e1,{KWH},10,100\ng1,e1,{KWH},50,\n"))) == 2
-
-
-@pytest.mark.parametrize("text", ["", "gateway;meter\n", "\ufeff"])
-def test_another_header_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "known.csv"
-    path.write_text(text, "utf-8")
-    with pytest.raises(Problem, match="line 1: expected 'gateway,meter"):
-        read_known(path)
-
-
-def test_a_file_without_rows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match="expected at least one row"):
-        read_known(write(tmp_path, "\n"))
-
-
-def test_no_file_and_no_text_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match="cannot be read"):
-        read_known(tmp_path / "absent.csv")
-    (tmp_path / "known.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(Problem, match="expected UTF-8 CSV"):
-        read_known(tmp_path / "known.csv")
-
-
-ROWS = [
-    Row("g1", "e1", KWH, OPEN_FROM_S, 100),
-    Row("g2", "e1", KWH, 100, OPEN_TO_S),
-    Row("g1", "e1", KWH, 50, 60),
-    Row("g1", "e12", KWH, OPEN_FROM_S, OPEN_TO_S),
-]
-
-
-def test_a_meter_that_moved_belongs_to_each_gateway_in_its_time() -> None:
-    known = Known(ROWS, np.arange(4, dtype=np.int32))
-    assert known.judge("g1", f"e1/{KWH}", 99) == 0
-    assert known.judge("g1", f"e1/{KWH}", 100) == METER_OF_ANOTHER_GATEWAY
-    assert known.judge("g2", f"e1/{KWH}", 100) == 1
-    assert known.judge("g2", f"e1/{KWH}", 99) == METER_OF_ANOTHER_GATEWAY
-    assert known.judge("g1", f"e9/{KWH}", 99) == UNKNOWN_METER
-    assert known.judge("g3", f"e12/{KWH}", 1) == METER_OF_ANOTHER_GATEWAY
-
-
-def test_names_are_found_behind_any_base_name() -> None:
-    known = Known(ROWS, np.arange(4, dtype=np.int32))
-    assert known.names("g1", "") == {f"e1/{KWH}": 2, f"e12/{KWH}": 3}
-    assert known.names("g1", "e1") == {f"/{KWH}": 2, f"2/{KWH}": 3}
-    assert known.names("g3", "e1") == {}
+def test_names_are_found_behind_any_base_name_and_lead_to_the_latest_row() -> None:
+    rows = known(ROWS)
+    assert rows.names("g1", "") == {f"e1/{KWH}": 1, f"e12/{KWH}": 2, f"e12/{KW}": 3}
+    assert rows.names("g1", "e1") == {f"/{KWH}": 1, f"2/{KWH}": 2, f"2/{KW}": 3}
+    assert rows.names("g1", "e12/electricity_") == {"import_kwh": 2, "power_kw": 3}
+    assert rows.names("g2", "e") == {f"1/{KWH}": 4, f"2/{KW}": 5}
+    for stranger in ("e12/electricity/", "f", "빛", "\U0001f4a1", "e1/e1/"):
+        assert rows.names("g1", stranger) == {}
+    assert rows.names("g3", "e1") == {}
     # a gateway that invents base names costs no memory
     for n in range(1000):
-        assert known.names("g1", f"e1{n}x") == {}
-    assert known.names("g1", f"e12/{KWH}") == {"": 3}
+        assert rows.names("g1", f"e1{n}x") == {}
+    assert rows.names("g1", f"e12/{KWH}") == {"": 2}
+
+
+def test_gateways_are_those_of_the_rows() -> None:
+    assert list(KNOWN.gateways) == ["g1", "g2"]
+    assert (KNOWN.knows("g2"), KNOWN.knows("g3"), len(KNOWN)) == (True, False, 6)
+
+
+def test_rows_that_do_not_ascend_would_be_missed_and_are_noticed() -> None:
+    rows = spans_of(ROWS).take([2, 0, 1, 3, 4, 5])
+    with pytest.raises(AssertionError, match="ascend by meter"):
+        Known(rows, KNOWN.series)
+
+
+def test_an_area_takes_its_own_meters(tmp_path: Path) -> None:
+    both = pa.concat_tables([spans_of(ROWS[:2], "buk"), spans_of(ROWS[2:])]).unify_dictionaries()
+    snapshot.write(tmp_path, {"spans": both})
+    assert Known(read_spans(tmp_path, "buk"), KNOWN.series[:2]).knows("g1")
+    found = read_spans(tmp_path, "main")
+    assert found["meter"].to_pylist() == ["e12", "e12", "e1", "e2"]
+    assert found["from_s"].to_pylist() == [OPEN_FROM_S, OPEN_FROM_S, 100, OPEN_FROM_S]
+    assert found["to_s"].to_pylist() == [OPEN_TO_S] * 4
+    with pytest.raises(Problem, match=r"no meter of area 'nam'; it has these areas: buk, main$"):
+        read_spans(tmp_path, "nam")
+
+
+def test_a_registry_of_nothing_and_no_registry_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match=r"no meter of area 'main'; it has these areas: -$"):
+        read_spans(register(tmp_path, []), "main")
+    with pytest.raises(Problem, match="no registry snapshot"):
+        read_spans(tmp_path / "absent", "main")

@@ -1,17 +1,16 @@
 """Live values: the latest of each series and the day's first, whatever the order in which readings come."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.ingest.live import LIVE, Live, day_start_s
+from cloud.ingest.live import LIVE, WATCHED, Live, day_start_s
 from cloud.ingest.rebuild import rebuild
 from cloud.store.duck import DuckStore
 from cloud.store.protocol import APPEND, Commit
@@ -35,9 +34,13 @@ def readings(*rows: Row) -> pa.Table:
     return pa.table(columns, schema=APPEND)
 
 
+def watched(meters: Sequence[str], series: Iterable[int]) -> pa.Table:
+    return pa.table([meters, [KWH] * len(meters), list(series)], schema=WATCHED)
+
+
 def live(now_s: float = NOON_S, series: int = 3) -> Live:
     made = Live(now_s)
-    made.watch([f"e{n}" for n in range(series)], [KWH] * series, np.arange(series, dtype=np.int32))
+    made.watch(watched([f"e{n}" for n in range(series)], range(series)))
     return made
 
 
@@ -134,6 +137,21 @@ def test_any_order_in_any_pieces_shows_the_same(rows: list[Row], cuts: list[int]
         assert (row["day_time_s"], row["day_value"]) == (today[0] if today else (None, None))
 
 
+def test_what_is_not_shown_is_passed_over_and_what_stays_keeps_its_values() -> None:
+    made = live()
+    made.update(readings((0, NOON_S, 1.0), (2, NOON_S, 3.0), (7, NOON_S, 8.0), (10**6, NOON_S, 9.0)), NOON_S)
+    assert made.table(NOON_S)["value"].to_pylist() == [1.0, None, 3.0]
+    assert made.watch(watched(["e7", "e2"], [7, 2]))
+    assert made.table(NOON_S)["value"].to_pylist() == [None, 3.0]
+    assert made.table(NOON_S)["day_value"].to_pylist() == [None, 3.0]
+    made.update(readings((2, NOON_S + 1, 3.5), (0, NOON_S + 1, 1.5), (7, NOON_S, 8.0)), NOON_S)
+    assert made.table(NOON_S)["value"].to_pylist() == [8.0, 3.5]
+    assert not made.watch(watched(["e2"], [2]))
+    assert not made.watch(watched([], []))
+    made.update(readings((2, NOON_S + 2, 3.5)), NOON_S)
+    assert made.table(NOON_S).num_rows == 0
+
+
 def test_fifty_thousand_series_take_milliseconds() -> None:
     made = live(series=50_000)
     made.update(readings(*((n, NOON_S, 1.0) for n in range(50_000))), NOON_S)
@@ -174,19 +192,18 @@ def test_after_a_start_it_is_as_if_it_had_never_stopped(store: DuckStore) -> Non
 
     def fresh() -> Live:
         made = Live(NOON_S)
-        made.watch(names, [KWH] * 6, series)
+        made.watch(watched(names, series.tolist()))
         return made
 
     always, restarted = fresh(), fresh()
     always.update(readings(*history), NOON_S)
-    watched = pa.table([names, [KWH] * 6, series], ["meter", "quantity", "series"])
-    rebuild(restarted, store, watched, NOON_S)
+    rebuild(restarted, store, NOON_S)
     assert restarted.table(NOON_S).to_pylist() == always.table(NOON_S).to_pylist()
     # and again, beside readings that came meanwhile
     meanwhile = readings((int(series[2]), NOON_S + 5, 1.0))
     early = fresh()
     early.update(meanwhile, NOON_S)
-    rebuild(early, store, watched, NOON_S)
+    rebuild(early, store, NOON_S)
     always.update(meanwhile, NOON_S)
     assert early.table(NOON_S).to_pylist() == always.table(NOON_S).to_pylist()
 

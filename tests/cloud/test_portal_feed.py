@@ -38,9 +38,7 @@ class City:
 
 @pytest.fixture
 def roster(tmp_path: Path) -> Roster:
-    return load_roster(
-        write_sites(tmp_path / "sites.csv", "a,가,A,other,m1,water,main,1", "b,나,B,other,m2,gas,main,1")
-    )
+    return load_roster(write_sites(tmp_path, "a,가,A,other,m1,water,main,1", "b,나,B,other,m2,gas,main,1"), time.time())
 
 
 @asynccontextmanager
@@ -67,7 +65,7 @@ def test_many_who_wait_make_one_question_a_second(roster: Roster) -> None:
     city = City()
 
     async def watch() -> float:
-        async with running(Feed(roster, {"main": city}, 30)) as feed:
+        async with running(Feed(lambda _: roster, {"main": city}, 30)) as feed:
             started = time.monotonic()
             frame = feed.frame
             for _ in range(4):
@@ -88,7 +86,7 @@ def test_an_area_that_hangs_holds_up_no_other(roster: Roster) -> None:
     hanging.slow_s = 3
 
     async def watch() -> list[float]:
-        async with running(Feed(roster, {"quick": quick, "hanging": hanging}, 30)) as feed:
+        async with running(Feed(lambda _: roster, {"quick": quick, "hanging": hanging}, 30)) as feed:
             frame, came = feed.frame, []
             for _ in range(4):
                 frame = await feed.after(frame.n)
@@ -104,7 +102,7 @@ def test_an_area_that_hangs_holds_up_no_other(roster: Roster) -> None:
 
 def test_an_area_that_answers_nonsense_is_no_answer(roster: Roster) -> None:
     async def watch() -> None:
-        async with running(Feed(roster, {"main": lambda _: pa.table({"meter": ["x"]})}, 30)) as feed:
+        async with running(Feed(lambda _: roster, {"main": lambda _: pa.table({"meter": ["x"]})}, 30)) as feed:
             frame = await feed.after(1)
             frame = await feed.after(frame.n)
             assert not frame.areas[0].answering
@@ -129,7 +127,7 @@ def test_a_listener_that_takes_nothing_is_let_go_and_a_slow_one_skips(roster: Ro
             frames.extend(int(n) for n in re.findall(rb"event: live\nid: (\d+)", message.get("body", b"")))
             await asyncio.sleep(1.6)
 
-        async with running(Feed(roster, {"main": City()}, 30)) as feed:
+        async with running(Feed(lambda _: roster, {"main": City()}, 30)) as feed:
             stuck = asyncio.ensure_future(EventStream(feed, "ko", 0.5)({}, stay, take_nothing))
             slow = asyncio.ensure_future(EventStream(feed, "ko")({}, stay, slowly))
             await asyncio.wait_for(stuck, 2)
@@ -150,7 +148,7 @@ def test_an_area_that_is_silent_is_said_to_be_and_found_again_over_its_socket(ro
     city, socket = City(), tmp_path / "main.sock"
 
     async def watch() -> None:
-        async with running(Feed(roster, {"main": lambda name: fetch_table(socket, name)}, 30)) as feed:
+        async with running(Feed(lambda _: roster, {"main": lambda name: fetch_table(socket, name)}, 30)) as feed:
             first = await feed.after(1)
             assert first.views["ko"].status.state == "none"
             assert "main" in first.views["ko"].status.text

@@ -41,7 +41,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory, city: City) -> Iterator[Por
     """A portal with one area that answers and one that nobody serves."""
     folder = tmp_path_factory.mktemp("portal")
     sites = write_sites(
-        folder / "sites.csv",
+        folder / "registry",
         "a,<b>가</b>,<b>A</b>,industrial-complex,e1,electricity,main,1",
         "a,<b>가</b>,<b>A</b>,industrial-complex,g1,gas,main,1",
     )
@@ -174,7 +174,7 @@ def test_static_files_are_kept_by_their_content(portal: Portal) -> None:
 
 
 def test_it_ends_at_once_though_somebody_listens(tmp_path: Path) -> None:
-    sites = write_sites(tmp_path / "sites.csv", "a,가,A,other,e1,electricity,main,1")
+    sites = write_sites(tmp_path / "registry", "a,가,A,other,e1,electricity,main,1")
     with (
         Portal(sites, f"main={tmp_path}/gone.sock") as portal,
         socket.create_connection(("127.0.0.1", portal.port)) as listener,
@@ -190,6 +190,13 @@ def test_it_ends_at_once_though_somebody_listens(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_taken_is_one_line(tmp_path: Path) -> None:
-    sites = write_sites(tmp_path / "sites.csv")
+    sites = write_sites(tmp_path / "registry", "a,가,A,other,e1,electricity,main,1")
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AssertionError, match="cannot be opened"):
         Portal(sites, "main=/nowhere", options=("--port", str(taken.getsockname()[1])))
+
+
+def test_without_a_site_to_show_it_does_not_start(tmp_path: Path) -> None:
+    for folder, said in ((tmp_path, "no registry snapshot"), (write_sites(tmp_path / "empty"), "is live, expected")):
+        with pytest.raises(AssertionError, match=said) as caught:
+            Portal(folder, "main=/nowhere")
+        assert str(caught.value).count("\n") == 1

@@ -47,7 +47,7 @@ def test_three_hundred_listeners_make_one_question_a_second(tmp_path: Path) -> N
             *(Series(f"m{i}", "water_flow_m3_per_h", second % 1000 + i, time_s=second) for i in range(40))
         )
 
-    sites = write_sites(tmp_path / "sites.csv", *(f"s{i // 4},이름,Name,other,m{i},water,main,1" for i in range(40)))
+    sites = write_sites(tmp_path / "registry", *(f"s{i // 4},이름,Name,other,m{i},water,main,1" for i in range(40)))
     with serve_area(tmp_path / "s", live), Portal(sites, f"main={tmp_path}/s") as portal:
         until_s = time.time() + SECONDS
         heard = asyncio.run(listen_all(portal.port, until_s))

@@ -24,7 +24,7 @@ def roster(tmp_path: Path) -> Roster:
     """One apartment block with two electricity mains, a sub-meter, solar, gas, pulse-counted water and heat."""
     return load_roster(
         write_sites(
-            tmp_path / "sites.csv",
+            tmp_path,
             site("e1", multiplier=40),
             site("e2"),
             site("e3", role="sub"),
@@ -33,7 +33,8 @@ def roster(tmp_path: Path) -> Roster:
             site("g2", "gas", role="sub"),
             site("w1", "water", multiplier=0.01),
             site("h1", "heat"),
-        )
+        ),
+        NOW_S,
     )
 
 
@@ -231,7 +232,7 @@ def test_meters_outside_the_list_are_counted_and_not_summed(roster: Roster) -> N
 def test_the_city_is_the_sum_of_its_sites_and_households_are_one_row(tmp_path: Path) -> None:
     lines = [f"home-{i},집,Home,household,m{i},electricity,main,1" for i in range(3)]
     lines.append("factory,공단,Works,industrial-complex,m9,electricity,main,1")
-    roster = load_roster(write_sites(tmp_path / "sites.csv", *lines))
+    roster = load_roster(write_sites(tmp_path, *lines), NOW_S)
     snap = at(*(power(f"m{i}", 1.5) for i in (0, 1, 2, 9)), roster=roster)
     assert [(row.kind, row.sites) for row in roster.rows] == [("industrial-complex", 1), ("household", 3)]
     assert [figures["electricity_use_power_kw"].value for figures in snap.rows] == [1.5, 4.5]
@@ -247,7 +248,7 @@ def test_the_clock_knows_midnight_in_seoul() -> None:
 def test_fifty_thousand_series_take_well_under_a_tenth_of_a_second(tmp_path: Path) -> None:
     size = 12_500
     lines = [f"s{i % 200},이름,Name,other,m{i},electricity,main,1" for i in range(size)]
-    roster = load_roster(write_sites(tmp_path / "sites.csv", *lines))
+    roster = load_roster(write_sites(tmp_path, *lines), NOW_S)
     quantities = (
         "electricity_power_kw",
         "electricity_import_kwh",

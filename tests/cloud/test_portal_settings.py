@@ -12,12 +12,12 @@ from contract.problems import Problem
 def parse(*arguments: str) -> Settings:
     parser = argparse.ArgumentParser()
     add_options(parser, lambda _, en: en)
-    return from_args(parser.parse_args(["--sites", "s.csv", *arguments]))
+    return from_args(parser.parse_args(["--registry", "r", *arguments]))
 
 
 def test_it_is_on_loopback_unless_told() -> None:
     settings = parse("--area", "main=/run/main.sock")
-    assert settings == Settings(Path("s.csv"), (Area("main", Path("/run/main.sock")),))
+    assert settings == Settings(Path("r"), (Area("main", Path("/run/main.sock")),))
     assert settings.host == "127.0.0.1"
 
 

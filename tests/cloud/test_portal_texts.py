@@ -9,8 +9,8 @@ import pytest
 import cloud.portal
 from cloud.portal.live.meters import REASONS
 from cloud.portal.live.rules import NOW
-from cloud.portal.live.sites import KINDS
 from cloud.portal.texts import catalogue, path_in
+from cloud.registry.columns import SITE_KINDS
 from contract.quality import REASONS as QUALITY_REASONS
 
 PORTAL = Path(cloud.portal.__file__).parent
@@ -33,7 +33,7 @@ def test_a_text_has_both_languages_and_the_same_blanks(key: str) -> None:
 def test_every_reason_kind_and_utility_has_its_text() -> None:
     wanted = [f"reason.{name}" for name in REASONS if name]
     wanted += [f"reason.{name}" for name in QUALITY_REASONS]
-    wanted += [f"kind.{name}" for name in KINDS] + [f"utility.{name}" for name in NOW]
+    wanted += [f"kind.{name}" for name in SITE_KINDS] + [f"utility.{name}" for name in NOW]
     assert set(wanted) <= set(catalogue())
     assert tuple(QUALITY_REASONS) == REASONS[1 : 1 + len(QUALITY_REASONS)]
 

@@ -36,3 +36,15 @@ def test_no_snapshot_is_named(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="cannot be read"):
         snapshot.load(tmp_path)
     assert snapshot.version(tmp_path) == ""
+
+
+def test_a_damaged_snapshot_is_one_line_and_the_next_mends_it(tmp_path: Path) -> None:
+    tables = {"sites": pa.Table.from_pylist([SITE], snapshot.SITES)}
+    good = snapshot.write(tmp_path, tables)
+    for damaged in ('{"spans": ', (tmp_path / snapshot.CURRENT).read_text("utf-8").replace(".arrow", ".lost")):
+        (tmp_path / snapshot.CURRENT).write_text(damaged, "utf-8")
+        with pytest.raises(Problem, match="cannot be read") as caught:
+            snapshot.load(tmp_path)
+        assert "\n" not in caught.value.text.en
+        assert snapshot.write(tmp_path, tables) == good
+        assert snapshot.load(tmp_path).version == good

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud.registry import snapshot
 from commands.__main__ import main
 from edge.config import load_site
 from simulators.running import read_endpoints
@@ -49,7 +50,7 @@ def test_a_site_runs_until_it_is_told_to_end_and_leaves_its_folder_only(tmp_path
     assert not (tmp_path / "control").exists()
     assert not list((tmp_path / "school" / "lines").iterdir())
     assert '"kind":"dead"' in (tmp_path / "school" / "events.jsonl").read_text()
-    assert (tmp_path / "known.csv").read_text().startswith("gateway,meter,quantity,")
+    assert snapshot.load(tmp_path / "registry").sites["site"].to_pylist() == ["school"]
 
 
 def test_the_shipped_sites_are_listed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

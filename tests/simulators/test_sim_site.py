@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cloud.ingest.known import read_known
-from cloud.portal.live.sites import load_roster
+from cloud.metering.codes import ROLES, UTILITIES
+from cloud.registry import snapshot
 from contract.problems import Problem
 from contract.quantities import QUANTITIES
 from contract.reading import Reading
@@ -18,10 +18,11 @@ from edge.config import OutboxConfig, Site, UplinkConfig, load_site
 from edge.line import Line
 from simulators.gateway_files import GatewaySettings, gateway_site, write_gateway_file
 from simulators.mounting import loads_of, mount
+from simulators.registered import spans, write_registry
 from simulators.running import RunningSite, RunOptions, read_endpoints, run_site
 from simulators.served import read_log
 from simulators.shapes import EPOCH_S, Series, seed_of
-from simulators.site import load_sim_site, places, quantities, shipped, write_cloud_files
+from simulators.site import load_sim_site, places, quantities, shipped
 
 DEMO = ["hanam", "pyeongdong", "suwan", "cheomdan"]
 GOOD = """
@@ -64,36 +65,67 @@ def test_what_the_demo_shows() -> None:
 
 
 def test_names_are_unique_in_the_city(tmp_path: Path) -> None:
-    write_cloud_files(shipped(), tmp_path)
+    write_registry(shipped(), tmp_path)
     sites = [load_sim_site(name) for name in shipped()]
     lines = [line.name for site in sites for gateway in site.gateway for line in gateway.line]
     assert len(lines) == len(set(lines))
 
 
-def test_the_cloud_can_read_its_two_files(tmp_path: Path) -> None:
-    known_csv, sites_csv = write_cloud_files(DEMO, tmp_path)
-    roster = load_roster(sites_csv)
-    rows = read_known(known_csv)
+def test_the_cloud_is_told_of_every_meter_what_hangs_there(tmp_path: Path) -> None:
+    found = snapshot.load(write_registry(DEMO, tmp_path))
+    assert found.sites["site"].to_pylist() == DEMO
+    rows = {(row["meter"], row["quantity"]): row for row in found.spans.to_pylist()}
     placed = [place for name in DEMO for place in places(load_sim_site(name))]
-    assert roster.meters.to_pylist() == [place.name for place in placed]
-    assert roster.multiplier.tolist() == [place.group.multiplier for place in placed]
-    assert [(row.gateway, row.meter, row.quantity) for row in rows] == [
-        (place.gateway, place.name, quantity) for place in placed for quantity in quantities(place)
-    ]
+    assert rows.keys() == {(place.name, quantity) for place in placed for quantity in quantities(place)}
+    for place in placed:
+        row = rows[place.name, quantities(place)[0]]
+        assert row["gateway"] == place.gateway
+        assert (UTILITIES[row["utility"]], ROLES[row["role"]]) == (place.group.utility, place.group.role)
+    assert all(row["live"] and row["area"] == "main" and row["life"] == 1 for row in rows.values())
 
 
-def test_who_reads_while_the_files_are_written_anew_sees_the_earlier_ones_whole(tmp_path: Path) -> None:
-    paths = write_cloud_files(["office"], tmp_path)
-    before = [path.read_text("utf-8") for path in paths]
-    with paths[0].open(encoding="utf-8") as known, paths[1].open(encoding="utf-8") as about:
-        write_cloud_files(DEMO, tmp_path)
-        assert [known.read(), about.read()] == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["known.csv", "sites.csv"]
+def test_a_site_of_the_registry_by_hand(tmp_path: Path) -> None:
+    rows = {
+        (row["meter"], row["quantity"]): row
+        for row in snapshot.load(write_registry(["hanam"], tmp_path)).spans.to_pylist()
+    }
+    feeder = rows["hanam-e-main-02", "electricity_import_kwh"]
+    assert (feeder["use"], feeder["parent"], feeder["multiplier"], feeder["digits"]) == (17, None, 7200.0, 6)
+    # neither transformers nor digits matter to what is no count
+    assert rows["hanam-e-main-02", "electricity_voltage_l1_v"]["multiplier"] == 1.0
+    assert rows["hanam-e-main-02", "electricity_power_kw"]["multiplier"] == 7200.0
+    assert rows["hanam-e-main-02", "electricity_power_kw"]["digits"] == 0
+    # two feeders: the first, third, ... of a group hang behind the first, the others behind the second
+    assert rows["hanam-e-factory-03", "electricity_import_kwh"]["parent"] == "hanam-e-main-01"
+    assert rows["hanam-pv-06", "electricity_production_kwh"]["parent"] == "hanam-e-main-02"
+    pulses = rows["hanam-w-factory-05", "pulses_count"]
+    assert (pulses["parent"], pulses["multiplier"], pulses["digits"]) == ("hanam-w-main-01", 0.01, 9)
+    assert (UTILITIES[pulses["utility"]], ROLES[pulses["role"]]) == ("water", "sub")
+
+
+def test_a_meter_carries_what_hangs_behind_it_as_the_registry_has_it() -> None:
+    placed = places(load_sim_site("suwan"))
+    loads = loads_of(placed)
+    (building,) = (place for place in placed if place.name == "suwan-e-building-03")
+    homes = [place.name for place in placed if place.parent == building.name]
+    assert homes == ["suwan-e-home-03", "suwan-e-home-11"]
+    own = Series(building.group.use, "electricity", building.group.scale, seed_of(building.name))
+    at_s = EPOCH_S + 86_400
+    behind = sum(loads[name].total(at_s) for name in homes)
+    assert loads[building.name].total(at_s) == pytest.approx(own.total(at_s) + behind)
+
+
+def test_a_registrys_rows_are_sorted_and_what_is_not_said_is_usual() -> None:
+    table = spans({"gateway": ["g2", "g1"], "meter": ["a", "b"], "quantity": ["gas_volume_m3"] * 2, "region": [7, 8]})
+    assert table.schema == snapshot.SPANS
+    first, second = table.to_pylist()
+    assert (first["gateway"], first["region"], second["gateway"], second["region"]) == ("g1", 8, "g2", 7)
+    assert (first["from_s"], first["to_s"], first["parent"]) == (snapshot.OPEN_FROM_S, snapshot.OPEN_TO_S, None)
 
 
 def test_two_sites_with_one_meter_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="meter 'office-e-main-01' is named twice"):
-        write_cloud_files(["office", "office"], tmp_path)
+        write_registry(["office", "office"], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +141,8 @@ def test_two_sites_with_one_meter_are_refused(tmp_path: Path) -> None:
         (("scale = 1.0", 'scale = 1.0\nparent = "x"'), "parent 'x': expected an earlier group of the same utility"),
         (("scale = 1.0", 'scale = 1.0\nquantities = ["gas_volume_m3"]'), "has no quantity 'gas_volume_m3'"),
         (("scale = 1.0", "scale = 1.0\ncount = 248"), "line 'l': more than 247 units"),
+        (("scale = 1.0", "scale = 1.0\nbuilding_use = 30"), "expected `int` <= 29"),
+        (('kind = "other"', 'kind = "other"\nregion = -1'), "expected `int` >= 0"),
         (("[[gateway]]", "[[gateway"), "toml: "),
     ],
 )

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from cloud.registry import snapshot
 from commands.processes import Child, bitgoeul, check_alive, wait_until
 from contract.problems import Problem
 from edge.config import LineConfig, MeterConfig, OutboxConfig, Site, UplinkConfig
@@ -15,6 +17,7 @@ from edge.models import load_model
 from simulators.gateway_files import write_gateway_file
 from simulators.line import Line
 from simulators.meters import SimMeter
+from simulators.registered import spans
 from simulators.rtu_bus import RtuBus
 from simulators.servers import Server, free_port, mosquitto
 
@@ -59,19 +62,23 @@ def broker(tmp_path: Path) -> Iterator[Server]:
 
 def test_a_register_becomes_a_figure_of_the_live_page(tmp_path: Path, broker: Server) -> None:
     meter = SimMeter(METER, load_model(MODEL), 7, _source)
-    known = ["gateway,meter,quantity,valid_from_s,valid_to_s"]
-    known += [f"walk-gw,{METER},{quantity},," for quantity in meter.quantities]
-    (tmp_path / "known.csv").write_text("\n".join(known) + "\n", "utf-8")
-    about = f"walk,산책,The walk,other,{METER},electricity,main,{MULTIPLIER}"
-    header = "site,name_ko,name_en,kind,meter,utility,role,multiplier"
-    (tmp_path / "sites.csv").write_text(f"{header}\n{about}\n", "utf-8")
+    registry = tmp_path / "registry"
+    columns = {"meter": [METER] * len(meter.quantities), "quantity": meter.quantities}
+    columns |= {"gateway": ["walk-gw"] * len(meter.quantities), "site": ["walk"] * len(meter.quantities)}
+    about = {"site": "walk", "name_ko": "산책", "name_en": "The walk", "kind": "other", "region": 0, "live": True}
+    multiplier = [MULTIPLIER] * len(meter.quantities)
+    tables = {
+        "spans": spans(columns | {"multiplier": multiplier}),
+        "sites": pa.Table.from_pylist([about], snapshot.SITES),
+    }
+    snapshot.write(registry, tables)
     port = free_port()
     with RtuBus(Line("walk-line", [meter])) as bus, ExitStack() as stack:
         gateway = write_gateway_file(_site(tmp_path, bus.port, broker), tmp_path / "gateway.toml")
         area = bitgoeul("cloud", "area", "main", "--data", tmp_path, "--broker", f"mqtt://127.0.0.1:{broker.port}")
         area += ["--username", "ingest", "--password-file", str(tmp_path / "password")]
-        area += ["--known", str(tmp_path / "known.csv")]
-        portal = bitgoeul("cloud", "portal", "--sites", tmp_path / "sites.csv", "--port", str(port))
+        area += ["--registry", str(registry)]
+        portal = bitgoeul("cloud", "portal", "--registry", registry, "--port", str(port))
         portal += ["--area", f"main={tmp_path / 'main.sock'}"]
         argvs = {"gateway": bitgoeul("edge", "run", gateway), "area": area, "portal": portal}
         children = [Child(name, argv, tmp_path / f"{name}.log") for name, argv in argvs.items()]

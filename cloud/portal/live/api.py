@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field
 
 from cloud.portal.live.frame import Frame
 from cloud.portal.live.rules import Tick
-from cloud.portal.live.sites import KINDS, Roster
 from cloud.portal.live.sums import Figure
 from cloud.portal.live.view import local
+from cloud.registry.columns import SITE_KINDS
 
 Quality = Literal["measured", "derived", "partial", "missing", "not-metered"]
 
@@ -38,7 +38,7 @@ class SiteV1(BaseModel):
     site: str
     name_ko: str
     name_en: str
-    kind: str = Field(description=f"one of {', '.join(KINDS)}")
+    kind: str = Field(description=f"one of {', '.join(SITE_KINDS)}")
     sites: int = Field(description="how many sites the row stands for: 1, or the number of households")
     figures: dict[str, FigureV1]
 
@@ -83,7 +83,7 @@ class LiveV1(BaseModel):
     sites: list[SiteV1]
 
 
-def document(frame: Frame, roster: Roster) -> LiveV1:
+def document(frame: Frame) -> LiveV1:
     """The frame as the API shows it."""
     snapshot = frame.snapshot
     return LiveV1(
@@ -114,7 +114,7 @@ def document(frame: Frame, roster: Roster) -> LiveV1:
                 sites=row.sites,
                 figures=_figures(figures),
             )
-            for row, figures in zip(roster.rows, snapshot.rows, strict=True)
+            for row, figures in zip(frame.roster.rows, snapshot.rows, strict=True)
         ],
     )
 

@@ -27,6 +27,8 @@ GATEWAYS_EVERY = 10  # questions for readings between two for the gateways' stat
 
 # Asks an area's process for a table by its name; may block, and raises StoreUnavailable.
 Ask = Callable[[str], pa.Table]
+# Tells whose meters are shown at a moment: the same object until that changes.
+Look = Callable[[float], Roster]
 
 
 @dataclass
@@ -57,8 +59,8 @@ class _Area:
 class Feed:
     """`run` keeps `frame` fresh for ever; `after` waits for one that is newer."""
 
-    def __init__(self, roster: Roster, asks: Mapping[str, Ask], stale_after_s: int) -> None:
-        self._roster = roster
+    def __init__(self, look: Look, asks: Mapping[str, Ask], stale_after_s: int) -> None:
+        self._look, self._roster = look, look(time.time())
         self._areas = [_Area(name, ask) for name, ask in asks.items()]
         self._stale_after_s = stale_after_s
         self._trails, self._phase = Trails(), Phase()
@@ -120,17 +122,21 @@ class Feed:
 
     def _compose(self, n: int, now_s: float) -> Frame:
         live = pa.concat_tables([area.live for area in self._areas]) if self._areas else LIVE.empty_table()
-        shown = snapshot(live, self._roster, self._trails, Clock(now_s, self._stale_after_s))
+        roster = self._look(now_s)
+        if roster is not self._roster:  # what is remembered is of other meters
+            self._roster, self._trails, self._recent = roster, Trails(), None
+        shown = snapshot(live, roster, self._trails, Clock(now_s, self._stale_after_s))
         areas = tuple(AreaStatus(area.name, area.answering, area.answered_s) for area in self._areas)
         known = tuple(gateway for area in self._areas for gateway in area.gateways)
-        views = frames.view(shown, self._roster, areas, known, self._stale_after_s)
+        views = frames.view(shown, roster, areas, known, self._stale_after_s)
         return Frame(
             n=n,
             snapshot=shown,
+            roster=roster,
             areas=areas,
             gateways=known,
             views=views,
-            events={language: frames.event(n, shown, one) for language, one in views.items()},
+            events={language: frames.event(n, shown, roster.tag, one) for language, one in views.items()},
             curves=self._curves(n, shown, views["ko"]),
         )
 

@@ -47,6 +47,7 @@ class Frame:
 
     n: int
     snapshot: Snapshot
+    roster: Roster
     areas: tuple[AreaStatus, ...]
     gateways: tuple[Gateway, ...]
     views: dict[Language, View]
@@ -89,13 +90,15 @@ def status(snapshot: Snapshot, areas: tuple[AreaStatus, ...], stale_after_s: int
     return Status("live", say("status.live"), say("status.age", age=ago))
 
 
-def event(n: int, snapshot: Snapshot, shown: View) -> bytes:
-    """The server-sent event "live". Times are epoch milliseconds; a cell is [now, day, day_note, note, extra,
-    state, day_state, number, meters]; `reached` is [tick in s, series that are at it or later], newest first.
+def event(n: int, snapshot: Snapshot, sites: str, shown: View) -> bytes:
+    """The server-sent event "live". `sites` is the roster's tag. Times are epoch milliseconds; a cell is [now, day,
+    day_note, note, extra, state, day_state, number, meters]; `reached` is [tick in s, series that are at it or
+    later], newest first.
     """
     tick = snapshot.tick
     body = {
         "frame": n,
+        "sites": sites,
         "made_ms": round(snapshot.made_s * 1000),
         "tick_s": tick.time_s if tick else None,
         "series_in_tick": tick.series if tick else 0,

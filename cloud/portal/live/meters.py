@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cloud.portal.live.sites import ROLES, UTILITIES, Roster
+from cloud.metering.codes import ROLES, UTILITIES
+from cloud.portal.live.sites import Roster
 from contract.quality import FIRST_MISSING
 
 Floats = npt.NDArray[np.float64]
@@ -107,8 +108,9 @@ def gather(live: pa.Table, roster: Roster) -> Meters:
 
 
 def unlisted(live: pa.Table, roster: Roster) -> int:
-    """How many series of `live` belong to no meter of the roster."""
-    return int((_positions(live["meter"], roster.meters) < 0).sum())
+    """How many series of `live` that were read belong to no meter of the roster."""
+    heard = live["time_s"].is_valid().to_numpy()
+    return int((heard & (_positions(live["meter"], roster.meters) < 0)).sum())
 
 
 def _positions(values: pa.ChunkedArray, known: pa.Array) -> Ints:

@@ -15,7 +15,7 @@ from cloud.portal.live.api import LiveV1, document
 from cloud.portal.live.feed import Feed
 from cloud.portal.live.frame import AreaStatus, Frame
 from cloud.portal.live.rules import NOW
-from cloud.portal.live.sites import Roster, load_roster
+from cloud.portal.live.sites import Rosters
 from cloud.portal.live.stream import EventStream
 from cloud.portal.live.view import CITY, UNITS
 from cloud.portal.texts import LANGUAGES, Language, path_in
@@ -27,20 +27,20 @@ Make = Callable[[Frame], bytes]
 
 
 def room(house: House) -> Room:
-    """Build the room. Raises Problem where sites.csv cannot be read."""
+    """Build the room. Raises Problem where the registry's snapshot shows no site."""
     settings = house.settings
-    roster = load_roster(settings.sites_csv)
+    rosters = Rosters(settings.registry, time.time())
     asks = {area.name: partial(fetch_table, area.socket) for area in settings.areas}
-    feed = Feed(roster, asks, settings.stale_after_s)
+    feed = Feed(rosters.at, asks, settings.stale_after_s)
     router = APIRouter()
-    _add_pages(router, house, roster, feed)
-    _add_data(router, roster, feed)
+    _add_pages(router, house, feed)
+    _add_data(router, feed)
     _add_events(router, feed, settings.max_listeners)
     return Room(router=router, run=feed.run, close=feed.close)
 
 
-def _add_pages(router: APIRouter, house: House, roster: Roster, feed: Feed) -> None:
-    page = {language: _once(feed, "text/html", partial(_page, house, roster, language)) for language in LANGUAGES}
+def _add_pages(router: APIRouter, house: House, feed: Feed) -> None:
+    page = {language: _once(feed, "text/html", partial(_page, house, language)) for language in LANGUAGES}
 
     @router.api_route("/", methods=READ, include_in_schema=False)
     async def korean(seen: Seen = "") -> Response:
@@ -55,8 +55,8 @@ def _add_pages(router: APIRouter, house: House, roster: Roster, feed: Feed) -> N
         return RedirectResponse(path_in("ko", "/"), 308)
 
 
-def _add_data(router: APIRouter, roster: Roster, feed: Feed) -> None:
-    data = _once(feed, "application/json", lambda frame: document(frame, roster).model_dump_json().encode())
+def _add_data(router: APIRouter, feed: Feed) -> None:
+    data = _once(feed, "application/json", lambda frame: document(frame).model_dump_json().encode())
 
     @router.get("/api/v1/live", response_model=LiveV1, summary="The city now and since midnight")
     async def live(seen: Seen = "") -> Response:
@@ -108,7 +108,8 @@ def _once(feed: Feed, media_type: str, make: Make) -> Callable[[str], Response]:
     return answer
 
 
-def _page(house: House, roster: Roster, language: Language, frame: Frame) -> bytes:
+def _page(house: House, language: Language, frame: Frame) -> bytes:
+    roster = frame.roster
     groups = [(kind, list(rows)) for kind, rows in groupby(roster.rows, lambda row: row.kind)]
     return house.render(
         "live/live.html",
@@ -116,6 +117,7 @@ def _page(house: House, roster: Roster, language: Language, frame: Frame) -> byt
         "/",
         view=frame.views[language],
         frame=frame.n,
+        roster=roster.tag,
         groups=groups,
         sites=sum(row.sites for row in roster.rows),
         utilities=list(NOW),

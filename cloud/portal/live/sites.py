@@ -1,25 +1,28 @@
-"""sites.csv: which meter measures what, where. The registry takes its place in time."""
+"""Which sites the live page shows, and what their meters measure: from the registry's snapshot."""
 
-import csv
-from collections.abc import Iterator
-from dataclasses import dataclass
-from math import isfinite
+import logging
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from cloud.metering.codes import ROLES, UTILITIES
+from cloud.registry import snapshot
+from cloud.registry.columns import SITE_KINDS
 from contract.problems import Problem
-from contract.topics import check_name
+from contract.quantities import QUANTITIES
 
-COLUMNS = ("site", "name_ko", "name_en", "kind", "meter", "utility", "role", "multiplier")
-KINDS = ("industrial-complex", "apartment-block", "public-building", "household", "other")
-UTILITIES = ("electricity", "gas", "water", "heat")
-ROLES = ("main", "sub", "production")
+_log = logging.getLogger(__name__)
 
+RETRY_S = 60.0
 HOUSEHOLD = "household"
 ALL_HOUSEHOLDS = "all_households"  # no site can have this name: an underscore is not allowed in one
+
+_REGISTERS = pa.array([name for name, quantity in QUANTITIES.items() if quantity.kind == "register"])
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Row:
 class Roster:
     """`rows` in the page's order. The arrays are parallel, one element a meter: its row, and the positions of its
     utility and role in UTILITIES and ROLES; `multiplier` turns what the meter reports into the quantity's unit.
+
+    From `until_s` on it is another one: a meter begins or ends then. `tag` is another where the rows are.
     """
 
     rows: tuple[Row, ...]
@@ -45,6 +50,11 @@ class Roster:
     utility: npt.NDArray[np.int64]
     role: npt.NDArray[np.int64]
     multiplier: npt.NDArray[np.float64]
+    until_s: int = snapshot.OPEN_TO_S
+    tag: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tag", blake2b(repr(self.rows).encode(), digest_size=6).hexdigest())
 
     def expected(self, utility: str, role: str) -> npt.NDArray[np.bool_]:
         """Which meters measure `utility` in `role`."""
@@ -52,109 +62,97 @@ class Roster:
         return mask
 
 
-@dataclass(frozen=True)
-class _Line:
-    site: str
-    name_ko: str
-    name_en: str
-    kind: str
-    meter: str
-    utility: str
-    role: str
-    multiplier: float
-
-
-def load_roster(path: Path) -> Roster:
-    """Raises Problem, which names the line, for anything that is not as `COLUMNS` has it."""
-    try:
-        # spreadsheets write a byte order mark, and read Hangul only with it
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = list(_lines(path, file))
-    except OSError as error:
+def load_roster(folder: Path, now_s: float) -> Roster:
+    """Raises Problem where the registry's snapshot cannot be read, or no site of it is live."""
+    found = snapshot.load(folder)
+    spans = found.spans.filter(found.spans["live"])
+    sites = found.sites.filter(found.sites["live"])
+    if not sites.num_rows:
         raise Problem(
-            f"{path}: 읽을 수 없습니다: {error.strerror}", f"{path}: cannot be read: {error.strerror}"
-        ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise Problem(
-            f"{path}: UTF-8 CSV 파일이 아닙니다: {error}", f"{path}: expected a CSV file in UTF-8: {error}"
-        ) from error
-    return _roster(lines)
-
-
-def _lines(path: Path, file: Iterator[str]) -> Iterator[_Line]:
-    reader = csv.DictReader(file, strict=True)
-    if tuple(reader.fieldnames or ()) != COLUMNS:
-        expected = ",".join(COLUMNS)
-        raise Problem(f"{path}:1: 첫 줄은 '{expected}'이어야 합니다", f"{path}:1: expected the header '{expected}'")
-    meters: set[str] = set()
-    sites: dict[str, tuple[str, str, str]] = {}
-    for record in reader:
-        place = f"{path}:{reader.line_num}"
-        line = _line(place, record)
-        if line.meter in meters:
-            raise Problem(
-                f"{place}: 계량기 '{line.meter}'이(가) 두 번 있습니다", f"{place}: meter '{line.meter}' is named twice"
-            )
-        meters.add(line.meter)
-        about = (line.name_ko, line.name_en, line.kind)
-        if sites.setdefault(line.site, about) != about:
-            raise Problem(
-                f"{place}: 시설 '{line.site}'의 이름이나 종류가 앞줄과 다릅니다",
-                f"{place}: site '{line.site}' has another name or kind than on an earlier line",
-            )
-        yield line
-
-
-def _line(place: str, record: dict[str, str]) -> _Line:
-    for column in COLUMNS:
-        if not record.get(column):
-            raise Problem(f"{place}: '{column}' 값이 없습니다", f"{place}: '{column}' is empty")
-    if None in record:
-        raise Problem(f"{place}: 칸이 너무 많습니다", f"{place}: expected {len(COLUMNS)} fields, found more")
-    for column in ("site", "meter"):
-        check_name(f"{place}: {column}", record[column])
-    for column, known in (("kind", KINDS), ("utility", UTILITIES), ("role", ROLES)):
-        if record[column] not in known:
-            names = ", ".join(known)
-            raise Problem(
-                f"{place}: {column} '{record[column]}': {names} 중 하나여야 합니다",
-                f"{place}: {column} '{record[column]}': expected one of {names}",
-            )
-    multiplier = _number(record["multiplier"])
-    if not (isfinite(multiplier) and multiplier > 0):
-        raise Problem(
-            f"{place}: multiplier '{record['multiplier']}': 0보다 큰 수여야 합니다",
-            f"{place}: multiplier '{record['multiplier']}': expected a number above 0",
+            f"{folder}: 등록부 사본에 실시간 화면에 보일(live) 시설이 없습니다",
+            f"{folder}: no site in the registry's snapshot is live, expected at least one",
         )
-    return _Line(**{column: record[column] for column in COLUMNS[:-1]}, multiplier=multiplier)
+    return roster_of(sites, spans, now_s)
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
-
-
-def _roster(lines: list[_Line]) -> Roster:
-    homes = len({line.site for line in lines if line.kind == HOUSEHOLD})
-    rows: dict[str, Row] = {}
-    for line in lines:
-        if line.kind == HOUSEHOLD:
-            rows.setdefault(ALL_HOUSEHOLDS, Row(ALL_HOUSEHOLDS, "", "", HOUSEHOLD, homes))
-        else:
-            rows.setdefault(line.site, Row(line.site, line.name_ko, line.name_en, line.kind, 1))
-    ordered = sorted(rows.values(), key=lambda row: KINDS.index(row.kind))
-    position = {row.site: i for i, row in enumerate(ordered)}
+def roster_of(sites: pa.Table, spans: pa.Table, now_s: float) -> Roster:
+    """Of SITES and SPANS that are live: every site, and the meters that hang there at that moment."""
+    rows, row_of_site = _rows(sites)
+    from_s, to_s = (spans[name].to_numpy() for name in ("from_s", "to_s"))
+    changes_s = np.concatenate([from_s, to_s])
+    site = pc.fill_null(pc.index_in(spans["site"].cast(pa.string()), sites["site"].combine_chunks()), -1).to_numpy()
+    now = spans.filter(pa.array((from_s <= now_s) & (now_s < to_s) & (site >= 0)))
+    meters = now.take(_one_of_each_meter(now))
+    place = pc.index_in(meters["site"].cast(pa.string()), sites["site"].combine_chunks()).to_numpy()
     return Roster(
-        rows=tuple(ordered),
-        meters=pa.array([line.meter for line in lines], pa.string()),
-        row=_numbers([position[ALL_HOUSEHOLDS if line.kind == HOUSEHOLD else line.site] for line in lines]),
-        utility=_numbers([UTILITIES.index(line.utility) for line in lines]),
-        role=_numbers([ROLES.index(line.role) for line in lines]),
-        multiplier=np.array([line.multiplier for line in lines], np.float64),
+        rows=rows,
+        meters=pa.array(meters["meter"].to_pylist(), pa.string()),
+        row=row_of_site[place],
+        utility=meters["utility"].to_numpy().astype(np.int64),
+        role=meters["role"].to_numpy().astype(np.int64),
+        multiplier=meters["multiplier"].to_numpy(),
+        until_s=int(changes_s[changes_s > now_s].min(initial=snapshot.OPEN_TO_S)),
     )
 
 
-def _numbers(values: list[int]) -> npt.NDArray[np.int64]:
-    return np.array(values, np.int64)
+class Rosters:
+    """The latest roster that could be read; one thread at a time may ask."""
+
+    def __init__(self, folder: Path, now_s: float) -> None:
+        """Raises Problem where there is none."""
+        self._folder, self._seen = folder, snapshot.version(folder)
+        self._roster = load_roster(folder, now_s)
+        self._until_s: float = self._roster.until_s
+
+    def at(self, now_s: float) -> Roster:
+        """The same object while nothing about it changes. A snapshot gone bad is logged, and the earlier one stays."""
+        seen = snapshot.version(self._folder)
+        if seen == self._seen and now_s < self._until_s:
+            return self._roster
+        self._seen = seen
+        try:
+            found = load_roster(self._folder, now_s)
+        except Problem as problem:
+            _log.error("event=registry-unreadable error=%r", problem.text.en)
+            self._until_s = now_s + RETRY_S
+            return self._roster
+        self._until_s = found.until_s
+        if not _same(found, self._roster):
+            _log.info("event=registry-read sites=%d meters=%d", len(found.rows), len(found.meters))
+            self._roster = found
+        return self._roster
+
+
+def _same(one: Roster, other: Roster) -> bool:
+    arrays = ("row", "utility", "role", "multiplier")
+    return (
+        one.rows == other.rows
+        and one.meters.equals(other.meters)
+        and all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
+    )
+
+
+def _one_of_each_meter(spans: pa.Table) -> npt.NDArray[np.int64]:
+    """Which rows: a meter's register says what it is multiplied by, sooner than its voltage does."""
+    meter = spans["meter"].combine_chunks().dictionary_encode().indices.to_numpy()
+    register = pc.is_in(spans["quantity"].cast(pa.string()), _REGISTERS).to_numpy()
+    order = np.lexsort((~register, meter))
+    first: npt.NDArray[np.int64] = order[np.unique(meter[order], return_index=True)[1]]
+    return first
+
+
+def _rows(sites: pa.Table) -> tuple[tuple[Row, ...], npt.NDArray[np.int64]]:
+    """In the page's order, and the position of each site's among them."""
+    homes = pc.sum(pc.equal(sites["kind"], HOUSEHOLD)).as_py()
+    found: dict[str, Row] = {}
+    keys = []
+    for site in sites.to_pylist():
+        if site["kind"] == HOUSEHOLD:
+            row = Row(ALL_HOUSEHOLDS, "", "", HOUSEHOLD, homes)
+        else:
+            row = Row(site["site"], site["name_ko"], site["name_en"] or site["name_ko"], site["kind"], 1)
+        found[row.site] = row
+        keys.append(row.site)
+    ordered = sorted(found.values(), key=lambda row: SITE_KINDS.index(row.kind))
+    position = {row.site: at for at, row in enumerate(ordered)}
+    return tuple(ordered), np.array([position[key] for key in keys], np.int64)

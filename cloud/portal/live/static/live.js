@@ -38,6 +38,7 @@ function put(node, text) {
 
 function show(event) {
   const live = JSON.parse(event.data);
+  if (live.sites !== texts.sites && performance.now() > 2 * SILENT_MS) location.reload(); // never in a quick loop
   for (const [key, values] of Object.entries(live.cells)) {
     const cell = cells.get(key);
     if (!cell) continue;
