@@ -19,7 +19,7 @@ import pyarrow as pa
 from cloud.metering.codes import DAY_S, SEOUL_S, SLOT_S
 from cloud.store.parquet import TotalsWriter
 from cloud.store.totals_schema import SLOT_ATOMS
-from commands.bench_questions import KINDS, QUESTIONS, TODAY, USES, YEAR, ask
+from commands.bench_questions import BOUND, KINDS, TODAY, USES, YEAR, ask
 from commands.language import say
 from contract.problems import Problem, UsageProblem
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         shutil.rmtree(folder, ignore_errors=True)
     for key, value in figures.items():
         print(f"{key:<32} {value:,.2f}" if value < 1000 else f"{key:<32} {value:,.0f}")
-    late = [name for name in QUESTIONS if figures[f"{name}_p95_ms"] > LIMIT_MS]
+    late = [name for name in BOUND if figures[f"{name}_p95_ms"] > LIMIT_MS]
     if late:
         print(say(f"{LIMIT_MS:.0f} ms를 넘음: {', '.join(late)}", f"over {LIMIT_MS:.0f} ms: {', '.join(late)}"))
     if args.json:
