@@ -5,6 +5,7 @@ import json
 import logging
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,19 @@ def rights(gateways: list[str], area: str) -> dict[str, Any]:
     return {"publish_acl": publish, "acl": subscribe}  # amqtt 0.12 takes the subscriptions under "acl" only
 
 
+class _Subscriptions(dict[str, Any]):
+    """By filter. amqtt goes through them while other clients subscribe: the message that it was about to hand on was
+    lost then, and its gateway waited for the time-out (amqtt 0.12).
+    """
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self.keys()))
+
+    def items(self) -> Any:
+        """All, as they are now."""
+        return list(super().items())
+
+
 async def serve(settings: dict[str, Any]) -> None:
     """Run until SIGTERM. `settings` has port, gateways, area and password_file (user:argon2 hash lines)."""
     broker = Broker(
@@ -40,6 +54,7 @@ async def serve(settings: dict[str, Any]) -> None:
             },
         }
     )
+    broker._subscriptions = _Subscriptions()
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     await broker.start()

@@ -55,6 +55,9 @@ class FaultyStore:
     ) -> pa.Table:
         return self._store.rows(start_s, end_s, meters, quantities)
 
+    def numbered(self, start_s: int, end_s: int, series: npt.NDArray[np.int32]) -> pa.Table:
+        return self._store.numbered(start_s, end_s, series)
+
     def ledger(self) -> pa.Table:
         return self._store.ledger()
 
