@@ -20,6 +20,10 @@ BENCHES: dict[str, tuple[str, Text]] = {
         "commands.bench_delivery",
         Text("무엇이 죽어도 잃거나 겹치지 않는가", "nothing lost or doubled, whatever is killed"),
     ),
+    "city": (
+        "commands.bench_city",
+        Text("도시 전체를 받고 정산하며 얼마나 남는가", "a whole city taken in and settled, and what is left idle"),
+    ),
     "line": (
         "commands.bench_line",
         Text("선로를 얼마나 채워 쓰고 죽은 계량기를 견디는가", "how full a line is used, and dead meters borne"),
