@@ -19,7 +19,7 @@ class Area:
 
 @dataclass(frozen=True)
 class Settings:
-    """`registry` is the folder of the registry's snapshot.
+    """`registry` is the folder of the registry's snapshot, `totals` a folder for each area.
 
     `stale_after_s`: a value up to this old is live in any case, an older one while its meter keeps its rhythm.
 
@@ -28,6 +28,7 @@ class Settings:
 
     registry: Path
     areas: tuple[Area, ...]
+    totals: tuple[Path, ...] = ()
     host: str = "127.0.0.1"
     port: int = 8080
     staff_token_file: Path | None = None  # without one there is no staff room
@@ -53,6 +54,14 @@ def add_options(parser: argparse.ArgumentParser, say: Callable[[str, str], str])
         required=True,
         metavar="NAME=SOCKET",
         help=say("구역 프로세스의 소켓, 여러 번 가능", "socket of an area's process; may be repeated"),
+    )
+    parser.add_argument(
+        "--totals",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help=say("한 구역의 합계 폴더, 여러 번 가능", "the totals of an area; may be repeated"),
     )
     parser.add_argument(
         "--staff-token-file",
@@ -99,6 +108,7 @@ def from_args(args: argparse.Namespace) -> Settings:
     return Settings(
         registry=args.registry,
         areas=areas,
+        totals=tuple(args.totals),
         staff_token_file=args.staff_token_file,
         host=args.host,
         port=args.port,
