@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import logging
 from pathlib import Path
 from types import ModuleType
 
@@ -41,6 +42,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what was asked for."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every look at a database
     done: int = getattr(_module(WHAT[args.what][0]), f"run_{args.what}")(args)
     return done
 

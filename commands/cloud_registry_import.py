@@ -73,7 +73,7 @@ def run_columns(args: argparse.Namespace) -> int:
 def _explained() -> Iterator[str]:
     yield say(
         "CSV 파일: 첫 줄은 열 이름, UTF-8이나 CP949. *는 반드시 적는 열, 나머지는 비우거나 뺄 수 있음",
-        "CSV files: the first line names the columns, UTF-8 or CP949; * must be given, the others may be empty or absent",
+        "CSV files: the first line names the columns, UTF-8 or CP949; * must be given, others may be empty or absent",
     )
     for name, entity in ENTITIES.items():
         yield ""

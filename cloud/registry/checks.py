@@ -14,8 +14,12 @@ import pyarrow as pa
 from cloud.registry.book import Book, complaints_of, key_sql
 from cloud.registry.columns import ENTITIES, LEVELS
 from cloud.registry.csvs import MAX_COMPLAINTS, complain
-from contract.problems import Text
+from contract.problems import Problem, Text
 from contract.quantities import QUANTITIES
+
+
+class Contradiction(Problem):
+    """What is given cannot be true together with what is known."""
 
 
 class Check(NamedTuple):
@@ -132,7 +136,7 @@ def find(book: Book, checks: Iterable[Check]) -> None:
     for check in checks:
         rows = book.query(f"{check.sql} ORDER BY 1 LIMIT {MAX_COMPLAINTS + 1}")
         found += complaints_of(book, rows, check.ko, check.en)
-    complain(found)
+    complain(found, Contradiction)
 
 
 def check_areas(book: Book) -> None:
@@ -156,7 +160,7 @@ def check_areas(book: Book) -> None:
         GROUP BY region, a.area, b.area ORDER BY region""")
     ko = "행정동 {0} ({1}): 같은 때에 구역 '{2}'와(과) '{3}'에 나뉩니다. 행정동은 한 구역에만 속합니다"
     en = "dong {0} ({1}): split between the areas '{2}' and '{3}'; expected one area at a time"
-    complain(complaints_of(book, rows, ko, en))
+    complain(complaints_of(book, rows, ko, en), Contradiction)
 
 
 def _missing() -> Iterator[Check]:
@@ -233,4 +237,5 @@ def _refuse_cycles(book: Book) -> None:
         )
     rows = book.query(f"SELECT origin, meter, parent FROM rest ORDER BY origin, meter LIMIT {MAX_COMPLAINTS + 1}")
     ko = "계량기 '{0}': 상위 '{1}'을(를) 따라가면 자기 자신으로 돌아옵니다"
-    complain(complaints_of(book, rows, ko, "meter '{0}': a cycle: its parent '{1}' hangs, in the end, behind itself"))
+    en = "meter '{0}': a cycle: its parent '{1}' hangs, in the end, behind itself"
+    complain(complaints_of(book, rows, ko, en), Contradiction)

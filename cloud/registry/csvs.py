@@ -53,12 +53,12 @@ def columns_of(entity: Entity) -> dict[str, Column]:
     return {column.name: column for column in (*entity.columns, *entity.wide)}
 
 
-def complain(complaints: list[Text]) -> None:
-    """Raise Problem, one line for all of them; none, and nothing happens."""
+def complain(complaints: list[Text], kind: type[Problem] = Problem) -> None:
+    """Raise a Problem, one line for all of them; none, and nothing happens."""
     if complaints:
         shown, more = complaints[:MAX_COMPLAINTS], len(complaints) - MAX_COMPLAINTS
         ko, en = "; ".join(text.ko for text in shown), "; ".join(text.en for text in shown)
-        raise Problem(ko + "; 그 밖에 더 있음" * (more > 0), en + "; and more" * (more > 0))
+        raise kind(ko + "; 그 밖에 더 있음" * (more > 0), en + "; and more" * (more > 0))
 
 
 def _as_utf8(content: bytes) -> bytes:
