@@ -1,7 +1,6 @@
 """Imports kept whole: one in one transaction, the earlier ones under it, and a way back. Raises Problem."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -11,7 +10,7 @@ from sqlalchemy import Connection, Engine, Row, Subquery, and_, func, insert, se
 
 from cloud.imports.mapping import Mapping
 from cloud.imports.reading import Reading
-from cloud.imports.tables import FIGURES, IMPORTS, MONTHS, reached
+from cloud.imports.tables import FIGURES, IMPORTS, MONTHS, looking, writing
 from contract.problems import Problem
 
 CURRENT = pa.schema(
@@ -97,7 +96,7 @@ class Done:
 
 def look(engine: Engine, origin: Origin, reading: Reading) -> Done:
     """What `keep` would do; the id is 0 where it would be a new one."""
-    with _transaction(engine) as connection:
+    with looking(engine) as connection:
         if (standing := _same(connection, origin, reading)) is not None:
             return Done(standing, True, ())
         return Done(0, False, _replaced(connection, origin, reading))
@@ -105,7 +104,7 @@ def look(engine: Engine, origin: Origin, reading: Reading) -> Done:
 
 def keep(engine: Engine, origin: Origin, reading: Reading) -> Done:
     """All of it or nothing; it is on disk when this returns."""
-    with _transaction(engine) as connection:
+    with writing(engine) as connection:
         if (standing := _same(connection, origin, reading)) is not None:
             return Done(standing, True, ())
         replaced = _replaced(connection, origin, reading)
@@ -116,7 +115,7 @@ def keep(engine: Engine, origin: Origin, reading: Reading) -> Done:
 
 def undo(engine: Engine, import_id: int | None, who: str, at_s: int) -> Listed:
     """Takes back that import, or the latest that is not taken back; what it replaced stands again."""
-    with _transaction(engine) as connection:
+    with writing(engine) as connection:
         known = {each.import_id: each for each in _listing(connection)}
         open_ids = [number for number, each in known.items() if each.undone_at_s is None]
         number = max(open_ids, default=0) if import_id is None else import_id
@@ -133,7 +132,7 @@ def undo(engine: Engine, import_id: int | None, who: str, at_s: int) -> Listed:
 
 def listing(engine: Engine) -> list[Listed]:
     """All imports ever, the oldest first."""
-    with _transaction(engine) as connection:
+    with looking(engine) as connection:
         return _listing(connection)
 
 
@@ -150,16 +149,10 @@ def current(engine: Engine, utility: str | None = None) -> pa.Table:
         .where(IMPORTS.c.utility == utility if utility else IMPORTS.c.utility.is_not(None))
         .order_by(IMPORTS.c.source, FIGURES.c.month, FIGURES.c.level, FIGURES.c.region, FIGURES.c.kind)
     )
-    with _transaction(engine) as connection:
+    with looking(engine) as connection:
         rows = connection.execute(query).all()
     columns_of = zip(*rows, strict=True) if rows else [()] * len(CURRENT)
     return pa.table([pa.array(values, field.type) for values, field in zip(columns_of, CURRENT, strict=True)], CURRENT)
-
-
-@contextmanager
-def _transaction(engine: Engine) -> Iterator[Connection]:
-    with reached(str(engine.url)), engine.begin() as connection:
-        yield connection
 
 
 def _standing() -> Subquery:
@@ -178,7 +171,7 @@ def _standing_of(connection: Connection, origin: Origin, months: Sequence[date])
     query = select(standing.c.month, standing.c.import_id).where(
         standing.c.source == origin.mapping.source, standing.c.part == origin.part
     )
-    return {month: number for month, number in connection.execute(query).tuples() if month in months}
+    return {month: number for month, number in connection.execute(query) if month in months}
 
 
 def _same(connection: Connection, origin: Origin, reading: Reading) -> int | None:
@@ -200,7 +193,7 @@ def _replaced(connection: Connection, origin: Origin, reading: Reading) -> tuple
         months = tuple(sorted(month for month, each in standing.items() if each == number))
         had = connection.execute(
             select(FIGURES.c.month, FIGURES.c.region).where(FIGURES.c.import_id == number).distinct()
-        ).tuples()
+        )
         lost = sorted({region for month, region in had if month in months and (month, region) not in new})
         name = connection.scalar(select(IMPORTS.c.file_name).where(IMPORTS.c.import_id == number))
         found.append(Replaced(number, str(name), months, tuple(lost)))

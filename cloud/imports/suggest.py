@@ -82,7 +82,7 @@ def _resolved(table: Table, mapping: Mapping) -> Layout:
 
 
 def _utility(table: Table) -> Utility:
-    text = cells.fold(" ".join([table.name, *(cell for _, row in table.rows[:10] for cell in row)]))
+    text = cells.fold(" ".join([table.name, table.sheet, *(cell for _, row in table.rows[:10] for cell in row)]))
     for utility, words in _WORDS.items():
         if any(word in text for word in words):
             return utility

@@ -97,10 +97,34 @@ def open_database(url: str) -> Engine:
     with reached(url):
         engine = create_engine(url)
         if engine.dialect.name == "sqlite":
-            _one_writer(engine)
-        with engine.begin() as connection:
-            _create(url, connection)
-        return engine
+            _locking(engine)
+    with looking(engine) as connection:
+        found = _version(connection)
+    if found is None:
+        with writing(engine) as connection:
+            found = _version(connection) or _create(connection)  # another may have come between
+    if found != VERSION:
+        raise Problem(
+            f"{url}: 가져온 자료의 판({found})이 이 프로그램의 것({VERSION})과 다릅니다",
+            f"{url}: imported figures of version {found}; this program's is {VERSION}",
+        )
+    return engine
+
+
+@contextmanager
+def looking(engine: Engine) -> Iterator[Connection]:
+    """One transaction that sees one state. Raises Problem."""
+    with reached(str(engine.url)), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that alone writes, from its first look on. Raises Problem."""
+    with reached(str(engine.url)), engine.connect() as connection:
+        connection.execution_options(imports_writes=True)
+        with connection.begin():
+            yield connection
 
 
 @contextmanager
@@ -120,21 +144,20 @@ def reached(url: str) -> Iterator[None]:
         ) from error
 
 
-def _create(url: str, connection: Connection) -> None:
+def _version(connection: Connection) -> int | None:
     if not inspect(connection).has_table(SCHEMA.name):
-        metadata.create_all(connection)
-        connection.execute(SCHEMA.insert(), {"version": VERSION})
-        return
-    found = connection.scalar(select(SCHEMA.c.version))
-    if found != VERSION:
-        raise Problem(
-            f"{url}: 가져온 자료의 판({found})이 이 프로그램의 것({VERSION})과 다릅니다",
-            f"{url}: imported figures of version {found}; this program's is {VERSION}",
-        )
+        return None
+    return connection.scalar(select(SCHEMA.c.version)) or 0
 
 
-def _one_writer(engine: Engine) -> None:
-    """A transaction alone writes from its first look on: what it saw still holds when it writes."""
+def _create(connection: Connection) -> int:
+    metadata.create_all(connection)
+    connection.execute(SCHEMA.insert(), {"version": VERSION})
+    return VERSION
+
+
+def _locking(engine: Engine) -> None:
+    """SQLite takes the lock to write at the transaction's first word: what it saw still holds when it writes."""
 
     @event.listens_for(engine, "connect")
     def _connected(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
@@ -148,4 +171,5 @@ def _one_writer(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        writes = connection.get_execution_options().get("imports_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -7,11 +7,10 @@ _SECTOR = 512
 
 
 def compound(streams: dict[str, bytes]) -> bytes:
-    """A container of these streams, each padded with zeros to the 4096 bytes from which on it has sectors of its own."""
+    """A container of these streams, padded with zeros to 4096 bytes: smaller ones would share sectors."""
     fat, body, entries = [_FAT, _END], b"", [_entry("Root Entry", 5, _END, 0, child=1)]
-    for at, (name, data) in enumerate(streams.items(), 1):
-        data = data.ljust(4096, b"\0")
-        data = data.ljust(-(-len(data) // _SECTOR) * _SECTOR, b"\0")
+    for at, (name, content) in enumerate(streams.items(), 1):
+        data = content.ljust(max(4096, -(-len(content) // _SECTOR) * _SECTOR), b"\0")
         first, count = len(fat), len(data) // _SECTOR
         fat += [*range(first + 1, first + count), _END]
         body += data

@@ -1,11 +1,13 @@
 """Small files as agencies send them, read under a shipped mapping."""
 
 import io
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import msgspec
-import xlsxwriter
+import xlsxwriter  # type: ignore[import-untyped]  # it ships none
 
 from cloud.imports import files, mapping, parse, regions
 from cloud.imports.lots import Lots
@@ -51,11 +53,20 @@ def quantities(reading: Reading) -> dict[tuple[int, str], int | None]:
 
 def workbook(rows: list[list[object]], name: str = "자료") -> bytes:
     """An XLSX of one sheet."""
+
+    def write(book: Any) -> None:
+        sheet = book.add_worksheet(name)
+        for at, row in enumerate(rows):
+            sheet.write_row(at, 0, row)
+
+    return written(write)
+
+
+def written(write: Callable[[Any], None]) -> bytes:
+    """An XLSX as `write` fills it."""
     target = io.BytesIO()
     book = xlsxwriter.Workbook(target, {"in_memory": True})
-    sheet = book.add_worksheet(name)
-    for at, row in enumerate(rows):
-        sheet.write_row(at, 0, row)
+    write(book)
     book.close()
     return target.getvalue()
 

@@ -4,15 +4,15 @@ import io
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
-import xlsxwriter
 
 from cloud.imports import files
 from cloud.imports.files import Table
 from contract.problems import Problem
 from tests.imports.compound import compound, xls
-from tests.imports.reading_files import save, workbook
+from tests.imports.reading_files import save, workbook, written
 
 TEXT = '년월,시군구,사용량\r\n202401,동구,"1,234"\r\n\r\n202401,서구,7\r\n'
 ROWS = ((1, ["년월", "시군구", "사용량"]), (2, ["202401", "동구", "1,234"]), (4, ["202401", "서구", "7"]))
@@ -40,7 +40,7 @@ def test_each_delimiter_gives_the_same_rows(delimiter: str) -> None:
 
 
 def test_rows_have_the_number_of_the_line_they_begin_in() -> None:
-    table = files.parse('title\n\na,b\n"x\ny",1\nz,2\n'.encode(), "file")
+    table = files.parse(b'title\n\na,b\n"x\ny",1\nz,2\n', "file")
     assert [number for number, _ in table.rows] == [1, 3, 4, 6]
 
 
@@ -61,22 +61,22 @@ def test_a_web_page_named_xls_is_called_one() -> None:
 
 
 def test_an_xlsx_gives_numbers_dates_and_errors_as_text_with_its_own_row_numbers() -> None:
-    target = io.BytesIO()
-    book = xlsxwriter.Workbook(target)
-    book.add_worksheet("빈 시트")
-    hidden = book.add_worksheet("숨김")
-    hidden.write(0, 0, "no")
-    hidden.hide()
-    sheet = book.add_worksheet("자료 & <1>")
-    sheet.write_row(2, 1, ["년월", "양"])
-    sheet.write_number(3, 1, 45292, book.add_format({"num_format": "yyyy-mm"}))
-    sheet.write_number(3, 2, 1234567.0)
-    sheet.write_number(4, 1, 202401.0)
-    sheet.write_number(4, 2, 0.1)
-    sheet.write_formula(5, 2, "=A0+1", None, "#REF!")
-    sheet.write_number(6, 2, 1.0, book.add_format({"num_format": "[h]:mm"}))
-    book.close()
-    table = files.parse(target.getvalue(), "file")
+    def write(book: Any) -> None:
+        book.add_worksheet("빈 시트")
+        hidden = book.add_worksheet("숨김")
+        hidden.write(0, 0, "no")
+        hidden.hide()
+        sheet = book.add_worksheet("자료 & <1>")
+        sheet.write_row(2, 1, ["년월", "양"])
+        sheet.write_number(3, 1, 45292, book.add_format({"num_format": "yyyy-mm"}))
+        sheet.write_number(3, 2, 1234567.0)
+        sheet.write_number(4, 1, 202401.0)
+        sheet.write_number(4, 2, 0.1)
+        sheet.write_formula(5, 2, "=A0+1", None, "#REF!")
+        sheet.write_number(6, 2, 1.0, book.add_format({"num_format": "[h]:mm"}))
+
+    data = written(write)
+    table = files.parse(data, "file")
     assert (table.form, table.sheet) == ("xlsx", "자료 & <1>")
     assert table.rows == (
         (3, ["", "년월", "양"]),
@@ -85,8 +85,8 @@ def test_an_xlsx_gives_numbers_dates_and_errors_as_text_with_its_own_row_numbers
         (6, ["", "", "#REF!"]),
         (7, ["", "", "24:00"]),
     )
-    assert files.parse(target.getvalue(), "file", "숨김").rows == ((1, ["no"]),)
-    assert problem_of(target.getvalue(), "없음") == "no sheet '없음' with any text"
+    assert files.parse(data, "file", "숨김").rows == ((1, ["no"]),)
+    assert problem_of(data, "없음") == "no sheet '없음' with any text"
 
 
 def test_an_old_xls_is_read_too() -> None:
@@ -119,13 +119,12 @@ def test_an_archive_of_something_else_is_no_workbook() -> None:
 
 
 def test_two_cells_in_opposite_corners_do_not_end_the_program() -> None:
-    target = io.BytesIO()
-    book = xlsxwriter.Workbook(target)
-    sheet = book.add_worksheet()
-    sheet.write(0, 0, "a")
-    sheet.write(1_048_575, 16_383, "b")
-    book.close()
-    assert problem_of(target.getvalue()).startswith("a broken or far too large workbook")
+    def write(book: Any) -> None:
+        sheet = book.add_worksheet()
+        sheet.write(0, 0, "a")
+        sheet.write(1_048_575, 16_383, "b")
+
+    assert problem_of(written(write)).startswith("a broken or far too large workbook")
 
 
 def test_an_archive_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked() -> None:

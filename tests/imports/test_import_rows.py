@@ -1,10 +1,9 @@
 """Each bad input in a small file: it works, or it is refused by row with its reason, and the rest still counts."""
 
-import io
 from datetime import date
+from typing import Any
 
 import pytest
-import xlsxwriter
 
 from cloud.imports import reasons
 from cloud.imports.reading import Figure
@@ -20,6 +19,7 @@ from tests.imports.reading_files import (
     refusals,
     terms,
     workbook,
+    written,
 )
 
 
@@ -177,20 +177,19 @@ def test_a_header_that_lacks_something_is_named() -> None:
 
 
 def test_two_header_rows_with_merged_cells_give_a_kind_for_each_column() -> None:
-    target = io.BytesIO()
-    book = xlsxwriter.Workbook(target)
-    sheet = book.add_worksheet()
-    centre = book.add_format({"align": "center"})
-    sheet.merge_range("A2:A3", "년월", centre)
-    sheet.merge_range("B2:B3", "시군구", centre)
-    sheet.merge_range("C2:E2", "사용량(MWh)", centre)
-    sheet.write_row("C3", ["주택용", "산업용", "합계"])
-    sheet.merge_range("A4:A5", "2024년 1월", centre)
-    sheet.write_row("B4", ["동구", 1.5, 2, 3.5])
-    sheet.write_row("B5", ["서구", 4, "-", 5])  # its total does not agree
-    sheet.write_row("A6", ["합계", "", 5.5, 2, 8.5])
-    book.close()
-    reading = read(target.getvalue(), terms("kepco-contract-wide"))
+    def write(book: Any) -> None:
+        sheet = book.add_worksheet()
+        centre = book.add_format({"align": "center"})
+        sheet.merge_range("A2:A3", "년월", centre)
+        sheet.merge_range("B2:B3", "시군구", centre)
+        sheet.merge_range("C2:E2", "사용량(MWh)", centre)
+        sheet.write_row("C3", ["주택용", "산업용", "합계"])
+        sheet.merge_range("A4:A5", "2024년 1월", centre)
+        sheet.write_row("B4", ["동구", 1.5, 2, 3.5])
+        sheet.write_row("B5", ["서구", 4, "-", 5])  # its total does not agree
+        sheet.write_row("A6", ["합계", "", 5.5, 2, 8.5])
+
+    reading = read(written(write), terms("kepco-contract-wide"))
     assert quantities(reading) == {
         (DONG_GU, "주택용"): 1_500_000,
         (DONG_GU, "산업용"): 2_000_000,
