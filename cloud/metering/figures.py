@@ -61,15 +61,15 @@ def denominators(parts: pa.Table, floors: pa.Table, roll_up: pa.Table | None) ->
     that is not in `parts` is unknown; one that has no row in `floors` has unknown floors, and one that has some has
     none (0 m2) of the uses that are not named. Without `roll_up` the regions are the dongs.
     """
-    dongs = _ints((parts if roll_up is None else roll_up)["region" if roll_up is None else "dong"])
+    dongs = _ints(parts["region"] if roll_up is None else roll_up["dong"])
     above = dongs if roll_up is None else _ints(roll_up["region"])
     regions, places = np.unique(above, return_inverse=True)
-    known = _ints(parts["region"])
-    floor = np.where(np.isin(dongs, _ints(floors["region"]))[:, None], np.zeros(256), np.nan)
+    known, floored = _ints(parts["region"]), _ints(floors["region"])
+    floor = np.where(np.isin(dongs, floored)[:, None], np.zeros(256), np.nan)
+    ours = np.isin(floored, dongs)
     order = np.argsort(dongs)
-    spots = order[np.searchsorted(dongs[order], _ints(floors["region"])) % max(dongs.size, 1)]
-    ours = dongs[spots] == _ints(floors["region"])
-    np.add.at(floor, (spots[ours], _ints(floors["use"])[ours]), _floats(floors["floor_m2"])[ours])
+    spots = order[np.searchsorted(dongs, floored[ours], sorter=order)]
+    np.add.at(floor, (spots, _ints(floors["use"])[ours]), _floats(floors["floor_m2"])[ours])
 
     def summed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         sums = np.zeros((regions.size, *values.shape[1:]))
@@ -94,7 +94,9 @@ def with_denominators(rows: pa.Table, known: Denominators, types: pa.Table | Non
         group = _ints(rows["type"])
         of = np.zeros(256, np.int64)
         of[_ints(types["use"])] = _ints(types["type"])
-        floor = np.stack([floor[:, of == number].sum(axis=1) for number in range(256)], axis=1)
+        by_type = np.zeros((256, known.regions.size))
+        np.add.at(by_type, of, floor.T)
+        floor = by_type.T
     else:
         floor = floor.sum(axis=1, keepdims=True)
     values = _floats(rows["value"])
@@ -109,7 +111,7 @@ def with_denominators(rows: pa.Table, known: Denominators, types: pa.Table | Non
 
 
 def by_month(rows: pa.Table) -> pa.Table:
-    """Rows of days summed over each local month, whose first day is then their `day`.
+    """Rows of days summed over each local month, whose first day is then their `day`; ordered by what is no sum.
 
     Sums of integers are exact. A factor's column is null when it is null for any day that has an amount.
     """
@@ -129,7 +131,7 @@ def by_month(rows: pa.Table) -> pa.Table:
     for name in floats:
         cleared = compute.if_else(nothing, pa.scalar(None, pa.float64()), months[name])
         months = months.set_column(months.schema.get_field_index(name), name, cleared)
-    return months.select(rows.column_names)
+    return months.select(rows.column_names).sort_by([(name, "ascending") for name in keys])
 
 
 def _days(rows: pa.Table) -> npt.NDArray[np.int64]:
@@ -162,7 +164,7 @@ def _ints(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
 
 def _floats(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
     """NaN for null."""
-    return np.asarray(column.cast(pa.float64()).to_numpy(), np.float64)
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), np.float64)
 
 
 def _column(values: npt.NDArray[np.float64]) -> pa.Array:

@@ -78,9 +78,9 @@ class Totals:
         rows = with_shares(rows)
         return rows if facts.denominators is None else with_denominators(rows, facts.denominators, facts.types)
 
-    def ranking(self, day: int, utility: int, direction: int) -> pa.Table:
-        """The dongs on a local day, the greatest total first, those without one last."""
-        rows = self.ask(Question("dong", day, day + 1, utility=utility, direction=direction))
+    def ranking(self, day: int, utility: int, direction: int, facts: Facts = Facts()) -> pa.Table:
+        """The dongs on a local day, the greatest total first, those without one last; columns as of `ask`."""
+        rows = self.ask(Question("dong", day, day + 1, utility=utility, direction=direction), facts)
         return rows.sort_by([("total_milli", "descending"), ("region", "ascending")])
 
     def version(self) -> str:
