@@ -79,6 +79,14 @@ def test_v15_is_silent_of_days_in_place_unlike_flat_small_or_broken() -> None:
     assert rules.clock_shift(moved, ALL, np.full_like(own, 5), LIMITS).tolist() == [0]
 
 
+def test_v15_must_be_much_better_than_where_the_day_lies() -> None:
+    both = profile() + np.roll(profile(), 20, axis=1) * 11 // 10  # nearly as like unshifted (0.65) as shifted (0.72)
+    limits = Limits(shift_likeness=0.5)
+    assert rules.clock_shift(both, ALL, profile().astype(np.float32), limits).tolist() == [0]
+    limits = Limits(shift_likeness=0.5, shift_gain=0.01)
+    assert rules.clock_shift(both, ALL, profile().astype(np.float32), limits).tolist() == [20]
+
+
 def test_v17_no_panel_works_in_the_dark() -> None:
     dark = np.zeros(SLOTS, bool)
     dark[:20] = True

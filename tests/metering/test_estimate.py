@@ -104,9 +104,9 @@ def test_e1_lays_a_difference_out_by_the_profile() -> None:
 
 
 def test_e4_is_the_shape_of_the_class_at_the_meters_own_level() -> None:
-    usage, known = class_profile(np.array([1_000.0, np.nan]), np.array([0.1, 0.25, 0.0]))
-    assert usage.tolist() == [[100, 250, 0], [0, 0, 0]]
-    assert known.tolist() == [[True] * 3, [False] * 3]
+    usage, known = class_profile(np.array([1_000.0, 0.0, np.nan, -5.0]), np.array([0.1, 0.25, 0.0]))
+    assert usage.tolist() == [[100, 250, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert known.tolist() == [[True] * 3, [True] * 3, [False] * 3, [False] * 3]
 
 
 @pytest.mark.parametrize(
