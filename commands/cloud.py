@@ -26,6 +26,10 @@ TOOLS: dict[str, tuple[str, Text]] = {
         "commands.cloud_import",
         Text("기관이 가진 월별 자료를 가져옵니다", "import the monthly figures that agencies hold"),
     ),
+    "settle": (
+        "commands.cloud_settle",
+        Text("사용량 정산의 진행과 다시 정산", "how far usage is settled, and settling again"),
+    ),
     "quarantine": (
         "commands.cloud_quarantine",
         Text("거부된 측정값을 보거나 다시 시도합니다", "list refused readings, or try them again"),

@@ -12,11 +12,14 @@ _NUMBERS: tuple[tuple[str, int, str, str], ...] = (
     ("--metrics-port", 0, "Prometheus용 포트 (0: 빈 포트)", "port for Prometheus (0 picks a free one)"),
     ("--flush-ms", 1, "측정값을 모으는 시간, 기본 100", "how long readings are gathered, default 100"),
     ("--queue-mb", 1, "확정 전 메시지의 한도, 기본 64", "limit of messages not yet stored, default 64"),
+    ("--settle-delay-s", 0, "구간이 끝나고 정산하기까지, 기본 90", "until a slot that ended is settled, default 90"),
+    ("--tick-days", 1, "15분 경계가 아닌 값의 보관, 기본 14", "readings between slot bounds are kept, default 14"),
     ("--keep-days", 1, "이보다 오래된 값은 받지 않음, 기본 400", "older readings are refused, default 400"),
     ("--gap-timeout-s", 1, "빠진 묶음을 다시 청하기까지, 기본 60", "until a missing batch is asked for, default 60"),
     ("--quarantine-rows", 1, "게이트웨이별 격리 한도(건), 기본 10000", "rows a gateway in quarantine, default 10000"),
     ("--quarantine-mb", 1, "게이트웨이별 격리 한도(MB), 기본 64", "MB a gateway in quarantine, default 64"),
 )
+_PACE = ("settle_delay_s", "tick_days")
 _FILES: tuple[tuple[str, str, str], ...] = (
     ("--password-file", "브로커 암호 파일", "file with the broker's password"),
     ("--ca-file", "브로커 인증서를 서명한 CA", "CA that signed the broker's certificate"),
@@ -50,6 +53,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--registry", type=Path, required=True, metavar="DIR", help=say("등록부 사본의 폴더", "the registry's snapshot")
     )
+    parser.add_argument(
+        "--totals",
+        type=Path,
+        metavar="DIR",
+        help=say("합계 파일의 폴더, 기본 DATA/totals/NAME", "folder of the totals, default DATA/totals/NAME"),
+    )
     parser.add_argument("--username", help=say("브로커 사용자", "user at the broker"), **absent)
     parser.add_argument(
         "--store",
@@ -78,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
     """Until SIGTERM; 0. SIGHUP reads the registry's snapshot again."""
     from cloud.ingest import area  # noqa: PLC0415  # the databases are loaded only by who uses them
     from cloud.ingest.settings import AreaSettings  # noqa: PLC0415
+    from cloud.settle.worker import Settler, SettleSettings  # noqa: PLC0415
 
     given = {name: value for name, value in vars(args).items() if name in AreaSettings.__dataclass_fields__}
     for option, least, _, _ in _NUMBERS:
@@ -86,5 +96,16 @@ def run(args: argparse.Namespace) -> int:
             raise UsageProblem(
                 f"{option} {value}: {least} 이상이어야 합니다", f"{option} {value}: expected {least} or more"
             )
-    area.run(AreaSettings(**given | {"brokers": tuple(args.brokers)}))
+    settings = AreaSettings(**given | {"brokers": tuple(args.brokers)})
+    pace = {name: value for name, value in vars(args).items() if name in _PACE}
+    settle = SettleSettings(
+        area=settings.name,
+        registry=settings.registry,
+        totals=args.totals or settings.data / "totals" / settings.name,
+        applied=settings.data / f"{settings.name}.registry",
+        delay_s=pace.get("settle_delay_s", SettleSettings.delay_s),
+        tick_days=pace.get("tick_days", SettleSettings.tick_days),
+        register_days=settings.keep_days,
+    )
+    area.run(settings, lambda store: [Settler(store, settle)])
     return 0

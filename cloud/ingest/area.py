@@ -6,7 +6,9 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -32,6 +34,31 @@ LOG = logging.getLogger(__name__)
 
 STUCK_S = 30.0
 LAST_LOOK_S = 10.0
+LAST_WORK_S = 60.0  # a slot that is being settled is better finished than begun again
+
+
+class Beside(Protocol):
+    """What else lives in the process that owns the area, in threads of its own: settling."""
+
+    def start(self) -> None:
+        """Begin."""
+        ...
+
+    def stop(self, timeout_s: float) -> None:
+        """End, so that the store can be closed."""
+        ...
+
+    def problems(self) -> list[str]:
+        """What is not well."""
+        ...
+
+    def tables(self) -> Tables:
+        """What other processes may fetch by name."""
+        ...
+
+
+AreaStore = DuckStore | InfluxStore
+Company = Callable[[AreaStore], Sequence[Beside]]
 
 
 class Area:
@@ -40,8 +67,8 @@ class Area:
     The store stays the caller's. Raises Problem for settings that are no good, and StoreUnavailable.
     """
 
-    def __init__(self, settings: AreaSettings, store: Store) -> None:
-        self.settings = settings
+    def __init__(self, settings: AreaSettings, store: AreaStore, beside: Sequence[Beside] = ()) -> None:
+        self.settings, self.beside = settings, beside
         how_to_link = link_settings(settings)
         self.metrics, self.live, self.gateways = Metrics(), Live(time.time()), Gateways()
         self.known = KnownSpans(settings, store, self.live, self.metrics)
@@ -59,6 +86,8 @@ class Area:
         self.committer = Committer(store, self.live, self.metrics, self.link.wake)
         self.worker = Worker(settings.name, self.link, self.committer, books, lambda: self.known.known, settings.pace)
         self.housekeeping = Housekeeping(self.known, self.live, store, self.metrics)
+        for one in beside:
+            one.start()
         start(self._http)
 
     def run(self) -> None:
@@ -70,6 +99,8 @@ class Area:
             self._http.server_close()
             self._door.close()
             self.housekeeping.stop(LAST_LOOK_S)
+            for one in self.beside:
+                one.stop(LAST_WORK_S)
 
     def stop(self) -> None:
         """From any thread or a signal handler."""
@@ -82,7 +113,7 @@ class Area:
         problems += [] if self.housekeeping.alive else ["housekeeping ended"]
         problems += ["this machine's clock is behind those of its gateways"] if self.worker.clock_doubtful else []
         problems += ["ingest stands still"] if time.monotonic() - self.worker.turned_s > STUCK_S else []
-        return problems
+        return problems + [problem for one in self.beside for problem in one.problems()]
 
     def _tables(self, store: Store) -> Tables:
         """What other processes may fetch by name. Fetching "replay" tries quarantine again, whole."""
@@ -99,26 +130,29 @@ class Area:
             "quarantine": store.quarantined,
             "quarantine-counts": store.quarantine_counts,
             "replay": replay_alone,
+            **{name: table for one in self.beside for name, table in one.tables().items()},
         }
 
 
-def run(settings: AreaSettings) -> None:
-    """Be the area's process until SIGTERM or SIGINT. Raises Problem for what it cannot be started with."""
+def run(settings: AreaSettings, company: Company = lambda _store: ()) -> None:
+    """Be the area's process until SIGTERM or SIGINT, in the company of what else needs the store. Raises Problem for
+    what it cannot be started with.
+    """
     # all that this process writes is for its owner alone
     before = os.umask(0o077)
     try:
-        _run(settings)
+        _run(settings, company)
     finally:
         os.umask(before)
     LOG.info("area ended name=%s", settings.name)
 
 
-def _run(settings: AreaSettings) -> None:
+def _run(settings: AreaSettings, company: Company) -> None:
     # a name or an address that is refused leaves no file behind
     link_settings(settings)
     store = open_store(settings)
     try:
-        area = _area(settings, store)
+        area = _area(settings, store, company(store))
         _on_signals(area)
         _start_message(area)
         # what lives as long as the process need not be looked through at each collection
@@ -130,9 +164,9 @@ def _run(settings: AreaSettings) -> None:
         store.close()
 
 
-def _area(settings: AreaSettings, store: Store) -> Area:
+def _area(settings: AreaSettings, store: AreaStore, beside: Sequence[Beside]) -> Area:
     try:
-        return Area(settings, store)
+        return Area(settings, store, beside)
     except StoreUnavailable as unavailable:
         # nothing is taken in yet: whoever started it is told, and starts it again once there is room
         raise Problem(
@@ -141,7 +175,7 @@ def _area(settings: AreaSettings, store: Store) -> Area:
         ) from unavailable
 
 
-def open_store(settings: AreaSettings) -> Store:
+def open_store(settings: AreaSettings) -> AreaStore:
     """The store that the settings name. Raises Problem."""
     influx = influx_settings(settings) if settings.store == "influx" else None
     try:

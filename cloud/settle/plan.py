@@ -6,6 +6,7 @@ A register is a (meter, quantity) from which usage is made. Both are in the orde
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ OUTWARD = ("electricity_export_kwh",)
 PRODUCED = ("electricity_production_kwh",)
 _PRODUCTION = ROLES.index("production")
 
-Series = Callable[[Sequence[str], Sequence[str]], npt.NDArray[np.int32]]
+Series = Callable[[Any, Any], npt.NDArray[np.int32]]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def spans_of(table: pa.Table, area: str, series: Series) -> Spans:
     wanted = pa.array([*INWARD, *OUTWARD, *PRODUCED])
     mine = pc.and_(pc.equal(table["area"], area), pc.is_in(table["quantity"].cast(pa.string()), wanted))
     table = table.filter(mine)
-    numbers = series(_names(table["meter"]), _names(table["quantity"]))
+    numbers = series(table["meter"], table["quantity"])
     order = np.lexsort([table["from_s"].to_numpy(), numbers])
     table = table.take(pa.array(order)).combine_chunks()
     number = {name: _column(table, name) for name in ("multiplier", "opening", "closing")}
@@ -68,10 +69,6 @@ def spans_of(table: pa.Table, area: str, series: Series) -> Spans:
         number["opening"],
         number["closing"],
     )
-
-
-def _names(column: pa.ChunkedArray) -> list[str]:
-    return list(column.cast(pa.string()).to_pylist())
 
 
 def _column(table: pa.Table, name: str) -> npt.NDArray[np.float64]:

@@ -10,12 +10,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cloud.store import books
+from cloud.store.days import Days
 from cloud.store.file import AreaFile
 from cloud.store.protocol import APPEND, ROWS, Commit
 from cloud.store.settled import Settled, is_late, mark_late
 from contract.quantities import QUANTITIES
 
-SLOT_S = 900
 _REGISTERS = [name for name, quantity in QUANTITIES.items() if quantity.kind == "register"]
 
 # sums differ from counts where an identity came with another value, quality or moment than before
@@ -23,10 +23,18 @@ _COUNTS = """
     SELECT coalesce(sum(n), 0)::BIGINT, count(*), count(*) FILTER (WHERE different > 1) FROM (
         SELECT count(*) AS n, count(DISTINCT (value, quality)) AS different
         FROM readings WHERE time_s >= ? AND time_s < ? GROUP BY series, time_s)"""
-_FORGET = """
-    DELETE FROM readings WHERE time_s < $registers_s OR (time_s < $ticks_s AND NOT (
-        time_s % $slot_s = 0
-        AND series IN (SELECT series FROM series WHERE quantity IN (SELECT unnest($registers)))))"""
+# What a slot was settled from stays where its registers at both bounds would not give the same again: where it was
+# not measured plainly, or does not begin or end with a reading.
+_FORGET_TICKS = """
+    WITH needed AS (
+        SELECT series, slot_s FROM usage
+            WHERE slot_s >= $from_s - 900 AND slot_s < $to_s AND (grade != 0 OR flags != 0)
+        UNION SELECT series, slot_s FROM edges WHERE slot_s >= $from_s - 900 AND slot_s < $to_s
+        UNION SELECT series, slot_s + 900 FROM edges WHERE slot_s >= $from_s - 1800 AND slot_s < $to_s)
+    DELETE FROM readings WHERE time_s >= $from_s AND time_s < $to_s
+        AND NOT (time_s % 900 = 0
+            AND series IN (SELECT series FROM series WHERE quantity IN (SELECT unnest($registers))))
+        AND (series, (time_s - 1) // 900 * 900) NOT IN (SELECT (series, slot_s) FROM needed)"""
 # in the order of insertion, which is that of arrival
 _NUMBERED = """
     SELECT series, time_s, value, quality, at_ms FROM readings
@@ -55,6 +63,7 @@ class DuckStore:
         self._file = AreaFile(path)
         self._share = (quarantine_rows, quarantine_bytes)
         self.settled = Settled(self._file)
+        self.days = Days(self._file)
 
     def series(self, meters: Sequence[str], quantities: Sequence[str]) -> npt.NDArray[np.int32]:
         """See Store."""
@@ -135,10 +144,18 @@ class DuckStore:
             ((rows, identities, conflicts),) = connection.execute(_COUNTS, [start_s, end_s]).fetchall()
         return Counts(rows, identities, conflicts)
 
-    def forget(self, ticks_s: int, registers_s: int) -> None:
-        """Delete readings older than `ticks_s`, but those of registers at slot bounds only before `registers_s`."""
-        limits = {"ticks_s": ticks_s, "registers_s": registers_s, "slot_s": SLOT_S, "registers": _REGISTERS}
-        self._file.write(None, lambda writer, _: _run(writer, _FORGET, limits))
+    def forget_ticks(self, from_s: int, to_s: int) -> None:
+        """Delete readings with from_s <= time_s < to_s that no slot needs any more: but registers at slot bounds, and
+        what an estimate or a warning rests on.
+        """
+        limits = {"from_s": from_s, "to_s": to_s, "registers": _REGISTERS}
+        self._file.write(None, lambda writer, _: _run(writer, _FORGET_TICKS, limits))
+
+    def forget_before(self, time_s: int) -> None:
+        """Delete all readings from before that time."""
+        limits: dict[str, object] = {"time_s": time_s}
+        statement = "DELETE FROM readings WHERE time_s < $time_s"
+        self._file.write(None, lambda writer, _: _run(writer, statement, limits))
 
     def ledger(self) -> pa.Table:
         """See Store."""

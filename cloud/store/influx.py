@@ -38,7 +38,7 @@ class InfluxStore:
 
     def __init__(self, settings: InfluxSettings, area: DuckStore) -> None:
         self._influx, self._area = InfluxConnection(settings), area
-        self.settled = area.settled
+        self.settled, self.days = area.settled, area.days
         self._posting = ThreadPoolExecutor(settings.connections, "influx-write")
         self._committing = threading.Lock()
         self._heads = pa.array([""], pa.string())  # the beginning of each line, by the number of the series

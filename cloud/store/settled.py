@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cloud.store.days import forget_judged, mark_changed
 from cloud.store.file import AreaFile
 from contract.quantities import QUANTITIES
 
@@ -154,6 +155,7 @@ class Settled:
 
         def work(writer: duckdb.DuckDBPyConnection) -> None:
             _write_rows(writer, batch)
+            mark_changed(writer, _changed(batch), settled_before=batch.settled_s is None)
             if batch.marks_done:
                 writer.execute("DELETE FROM dirty WHERE id <= ?", [batch.marks_done])
             if batch.marks is not None:
@@ -232,10 +234,14 @@ class Settled:
         with self._file.reading() as connection:
             return connection.sql("FROM edits ORDER BY id").to_arrow_table().cast(EDITS)
 
-    def seal(self, day: int, rows: int, digest: str) -> None:
-        """Nothing of that local day changes any more."""
-        values = [day, rows, digest, int(time.time())]
-        self._write(lambda writer: writer.execute("INSERT INTO seals VALUES (?, ?, ?, ?)", values))
+    def seal(self, day: int, rows: int, digest: str, end_s: int) -> None:
+        """Nothing before `end_s`, where that local day ends, changes any more."""
+
+        def work(writer: duckdb.DuckDBPyConnection) -> None:
+            writer.execute("INSERT INTO seals VALUES (?, ?, ?, ?)", [day, rows, digest, int(time.time())])
+            writer.execute("UPDATE settling SET first_s = ?", [end_s])
+
+        self._write(work)
 
     def seals(self) -> pa.Table:
         """day, rows, hash and at_s of each sealed day."""
@@ -243,11 +249,13 @@ class Settled:
             return connection.sql("FROM seals ORDER BY day").to_arrow_table()
 
     def forget_all(self) -> None:
-        """Drop all that can be settled again from what is kept."""
+        """Drop all that can be settled again from what is kept: all but what is sealed."""
 
         def work(writer: duckdb.DuckDBPyConnection) -> None:
-            for statement in ("DELETE FROM usage", "DELETE FROM edges", "DELETE FROM dirty", "DELETE FROM stale"):
-                writer.execute(statement)
+            for table in ("usage", "edges"):
+                writer.execute(f"DELETE FROM {table} WHERE slot_s >= (SELECT first_s FROM settling)")  # noqa: S608  # our own names
+            writer.execute("DELETE FROM dirty")
+            forget_judged(writer)
             writer.execute("UPDATE settling SET closed_s = first_s, settled_s = first_s")
 
         self._write(work)
@@ -302,6 +310,15 @@ def _write_rows(writer: duckdb.DuckDBPyConnection, batch: Batch) -> None:
         _remove(writer, *batch.removed)
     if len(batch.stale):
         _insert(writer, "stale", pa.table({"slot_s": pa.array(sorted(set(batch.stale)), pa.int64())}))
+
+
+def _changed(batch: Batch) -> pa.Table:
+    """slot_s and series of what is no longer as it was."""
+    changed = batch.usage.select(["slot_s", "series"])
+    if batch.removed is None:
+        return changed
+    slot_s, series = batch.removed
+    return pa.concat_tables([changed, pa.table([np.full(len(series), slot_s, np.int64), series], changed.schema)])
 
 
 def _remove(writer: duckdb.DuckDBPyConnection, slot_s: int, series: npt.NDArray[np.int32]) -> None:

@@ -133,7 +133,7 @@ def test_the_latest_still_wins_when_rows_before_it_were_deleted_and_the_file_was
     for _ in range(3):
         store.commit(Commit(readings=block(old, 150_000, TICK_S - 10**6)))
     store.commit(Commit(readings=block(new, 1, value=1.0)))
-    store.forget(ticks_s=TICK_S - 1, registers_s=TICK_S - 1)
+    store.forget_before(TICK_S - 1)
     store.commit(Commit(readings=block(new, 1, value=2.0)))
     store.close()
     again = DuckStore(path)
@@ -146,7 +146,8 @@ def test_ticks_are_forgotten_before_registers_at_slot_bounds(store: DuckStore) -
     register, instant = store.series(["a", "a"], [IMPORT, POWER]).tolist()
     for number in (register, instant):
         store.commit(Commit(readings=block(number, 1801)))
-    store.forget(ticks_s=TICK_S + 1500, registers_s=TICK_S + 900)
+    store.forget_ticks(0, TICK_S + 1500)
+    store.forget_before(TICK_S + 900)
     kept = store.rows(0, 2**35, quantities=[IMPORT]).column("time_s").to_pylist()
     assert kept == [TICK_S + 900, *range(TICK_S + 1500, TICK_S + 1801)]
     kept = store.rows(0, 2**35, quantities=[POWER]).column("time_s").to_pylist()
@@ -225,7 +226,7 @@ def _commit_at_last(store: DuckStore, commit: Commit) -> int:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
             # another writer comes before the retry
             with contextlib.suppress(StoreUnavailable):
-                store.forget(0, 0)
+                store.forget_before(0)
         else:
             return refused
     raise AssertionError("still unavailable with room on the disk")
