@@ -68,7 +68,8 @@ class _Head:
 
 def resolve(table: Table, mapping: Mapping) -> Layout:
     """The layout, with the header at the mapping's row or at the first that has all that is needed."""
-    starts = [i for i, (at, _) in enumerate(table.rows[:SEARCHED]) if mapping.header_at in (0, at)]
+    last = len(table.rows) - mapping.header_rows
+    starts = [i for i, (at, _) in enumerate(table.rows[:SEARCHED]) if mapping.header_at in (0, at) and i <= last]
     if mapping.header_at and not starts:
         raise Problem(
             f"{mapping.header_at}행에 제목줄이 없습니다 (매핑의 header_at)",
