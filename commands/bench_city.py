@@ -19,7 +19,7 @@ from pathlib import Path
 from cloud.registry import snapshot
 from cloud.store.duck import DuckStore
 from cloud.store.flight import FlightStore
-from commands.bench_city_watch import CORES, Watch, busy_s, folder_bytes, p95, process_s
+from commands.bench_city_watch import CORES, Watch, busy_s, folder_bytes, p95, process_s, settled_s
 from commands.language import say
 from commands.listener import Listener
 from commands.processes import Child, bitgoeul, check_alive, wait_until
@@ -94,19 +94,22 @@ def run(args: argparse.Namespace) -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     for key, value in figures.items():
-        print(f"{key:<24} {value:,.3f}" if abs(value) < 10 else f"{key:<24} {value:,.0f}")
+        print(f"{key:<24} {'-' if value is None else f'{value:,.3f}' if abs(value) < 10 else f'{value:,.0f}'}")
     if args.json:
-        print(json.dumps({key: round(value, 3) for key, value in figures.items()}))
+        print(json.dumps({key: value if value is None else round(value, 3) for key, value in figures.items()}))
     return 0 if figures["lost"] == 0 else 1
 
 
-def _bench(folder: Path, args: argparse.Namespace) -> dict[str, float]:
+def _bench(folder: Path, args: argparse.Namespace) -> dict[str, float | None]:
     gateways = _register(folder, args)
     _allow_files(gateways + FILES_BESIDE)
     with _running(folder, args, gateways) as stage:
         began_bytes, began_s = folder_bytes(stage.data), time.monotonic()
-        figures = {"meters": float(args.meters), "gateways": float(gateways)} | _measure(stage, args.minutes)
+        figures: dict[str, float | None] = {"meters": args.meters, "gateways": gateways}
+        figures |= _measure(stage, args.minutes)
         figures |= _herd(stage)
+        slots = settled_s(stage.area.log.read_text("utf-8"))
+        figures |= {"slots_settled": len(slots), "settle_s": max(slots, default=None)}
         _drain(stage)
         seconds = time.monotonic() - began_s
         stage.area.stop(STOP_S)
@@ -157,6 +160,7 @@ def _running(folder: Path, args: argparse.Namespace, gateways: int) -> Iterator[
         area = Child("area", bitgoeul("cloud", "area", AREA, *where), folder / "area.log")
         socket = data / f"{AREA}.sock"
         shown: list[str | Path] = ["--registry", registry, "--port", str(port), "--area", f"{AREA}={socket}"]
+        shown += ["--totals", data / "totals" / AREA]
         portal = Child("portal", bitgoeul("cloud", "portal", *shown), folder / "portal.log")
         stage = Stage(folder, broker, area, portal, load, Watch(ours, FlightStore(socket)), gateways)
         try:

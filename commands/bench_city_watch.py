@@ -1,6 +1,7 @@
 """What `bench city` looks at while it runs: when readings become readable, how busy the machine is, what grows."""
 
 import os
+import re
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -66,6 +67,12 @@ def p95(numbers: list[float]) -> float:
     if len(numbers) < 2:
         return numbers[0] if numbers else float("nan")
     return statistics.quantiles(numbers, n=20, method="inclusive")[-1]
+
+
+def settled_s(log: str) -> list[float]:
+    """How long each slot with anything in it took to be settled, as the area's log says."""
+    found = re.findall(r"slot settled .*registers=(\d+) .*settle_s=([\d.]+)", log)
+    return [float(seconds) for registers, seconds in found if int(registers)]
 
 
 def busy_s() -> float:

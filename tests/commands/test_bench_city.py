@@ -7,7 +7,7 @@ import pytest
 
 from commands import bench_city
 from commands.__main__ import main
-from commands.bench_city_watch import p95
+from commands.bench_city_watch import p95, settled_s
 from contract.problems import Problem
 from simulators.servers import find_program
 
@@ -39,3 +39,12 @@ def test_p95() -> None:
     assert p95([float(n) for n in range(1, 102)]) == 96.0  # 1 to 101: 95 of the 100 steps up
     assert p95([3.0]) == 3.0
     assert math.isnan(p95([]))
+
+
+def test_what_settling_took_is_read_from_the_log_of_the_area() -> None:
+    log = """
+2026-11-27 09:16:30 INFO cloud.settle.worker slot settled slot_s=900 registers=0 stale=0 settle_s=0.01
+2026-11-27 09:16:34 INFO cloud.settle.worker slot settled slot_s=1800 registers=2400000 stale=17 settle_s=4.27
+2026-11-27 09:16:35 INFO cloud.ingest.link broker subscribed epoch=1
+"""
+    assert settled_s(log) == [4.27]
