@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from cloud.metering.codes import UTILITIES, Direction
 from cloud.metering.figures import denominators
-from cloud.store.parquet import Files, TotalsReader
+from cloud.store.parquet import Current, TotalsReader
 from cloud.totals.query import By, Facts, Level, Question, Totals
 
 USES, DISTRICTS, YEAR = 29, 5, 365
@@ -151,7 +151,7 @@ def _reading(
 ) -> Callable[[], None]:
     """Reads the columns and row groups that could hold what the question asks for; footers are read once."""
     find = reader.slot_files if question.resolution == "hour" else reader.day_files
-    current = [files for area in find(question.start_day, question.end_day) for files in area.files]
+    current = find(question.start_day, question.end_day)
     mapping = known[question.level].roll_up.get(question.level)
     regions = question.regions
     if regions is not None and mapping is not None:
@@ -173,10 +173,13 @@ def _reading(
     return read
 
 
-def _least(question: Question, current: Sequence[Files]) -> list[str]:
+def _least(question: Question, current: Sequence[Current]) -> list[str]:
+    if question.level != "city" and question.by == "none" and question.resolution == "hour":
+        return [name for area in current for name in area.hours]
+    every = [files for area in current for files in area.files]
     if question.level == "city":
-        return [files.without_region for files in current]
-    return [files.without_use if question.by == "none" else files.atoms for files in current]
+        return [files.without_region for files in every]
+    return [files.without_use if question.by == "none" else files.atoms for files in every]
 
 
 def _bounds(group: Any) -> dict[str, tuple[int, int]]:

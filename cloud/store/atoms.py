@@ -1,6 +1,6 @@
 """Atoms in their one order, and what is summed from them before they are written. Arrays in, arrays out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,7 @@ import pyarrow as pa
 from cloud.metering.codes import DAY_S, SEOUL_S, SLOT_S
 from cloud.store.totals_schema import DAY_ATOMS, SLOT_ATOMS
 
+HOUR_S = 3600
 FIGURES = ("total", "estimated", "counted", "estimated_count", "expected")
 
 # Outermost first. Nearly every question names one utility and direction, so these begin the order; the time ends it,
@@ -16,6 +17,14 @@ FIGURES = ("total", "estimated", "counted", "estimated_count", "expected")
 _BITS = {"utility": 8, "direction": 8, "region": 24, "use": 8, "time": 15}
 _ORDER = tuple(_BITS)
 _REGION_FIRST = ("region", "utility", "direction", "time")
+
+
+def _lacking(schema: pa.Schema, name: str) -> pa.Schema:
+    return schema.remove(schema.get_field_index(name))
+
+
+# SLOT_ATOMS summed over all uses and over an hour; `slot_s` is that of the hour's first slot.
+HOUR_ATOMS = _lacking(SLOT_ATOMS, "use")
 
 
 def ordered(atoms: pa.Table) -> pa.Table:
@@ -42,6 +51,21 @@ def day_atoms(day: int, slot_atoms: pa.Table) -> pa.Table:
     return _summed(whole, DAY_ATOMS)
 
 
+def hour_atoms(slot_atoms: pa.Table) -> pa.Table:
+    """HOUR_ATOMS of SLOT_ATOMS or of HOUR_ATOMS, the same hours made one; a region's rows lie together, by time."""
+    slots = slot_atoms["slot_s"].to_numpy()
+    whole = slot_atoms.set_column(0, HOUR_ATOMS.field("slot_s"), pa.array(slots - slots % HOUR_S))
+    return _summed(whole, HOUR_ATOMS, _REGION_FIRST)
+
+
+def of_other_days(rows: pa.Table, days: Iterable[int]) -> pa.Table:
+    """Those of HOUR_ATOMS or DAY_ATOMS that are not of these local days."""
+    time = rows.column(0).to_numpy()
+    return rows.filter(
+        pa.array(~np.isin(time if rows.column_names[0] == "day" else (time + SEOUL_S) // DAY_S, [*days]))
+    )
+
+
 def without_use(atoms: pa.Table) -> pa.Table:
     """The same summed over all uses; in order, but a region's rows lie together, since a question names one region."""
     return _summed(atoms, _lacking(atoms.schema, "use"), _REGION_FIRST)
@@ -50,10 +74,6 @@ def without_use(atoms: pa.Table) -> pa.Table:
 def without_region(atoms: pa.Table) -> pa.Table:
     """The same summed over all regions, in order."""
     return _summed(atoms, _lacking(atoms.schema, "region"))
-
-
-def _lacking(schema: pa.Schema, name: str) -> pa.Schema:
-    return schema.remove(schema.get_field_index(name))
 
 
 def _summed(rows: pa.Table, schema: pa.Schema, outermost_first: Sequence[str] = _ORDER) -> pa.Table:

@@ -1,11 +1,12 @@
 """Totals in Parquet files: any number of processes read them, without a server and without a lock.
 
 The totals of one area are a folder: for each local day a file of SLOT_ATOMS, for each local month one of DAY_ATOMS,
-and beside each the same summed over all uses, and over all regions of the area: with these most questions are content,
-and they are small. A file is never replaced: its
-name holds a hash of its content, and `manifest.json` says which files are current. Only the manifest is renamed over,
-once for each settling, after all that it names is on disk: a reader sees either all of a settling or nothing of it.
-A file that is no longer current stays for an hour, since somebody may be reading it.
+and beside each the same summed over all uses, and over all regions of the area; for each month also the hours of each
+region, summed over all uses. With these sums most questions are content, and they are small.
+
+A file is never replaced: its name holds a hash of its content, and `manifest.json` says which files are current. Only
+the manifest is renamed over, once for each settling, after all that it names is on disk: a reader sees either all of a
+settling or nothing of it. A file that is no longer current stays for an hour, since somebody may be reading it.
 
 Equal atoms give equal bytes, and so equal names.
 """
@@ -14,7 +15,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -24,7 +25,7 @@ from typing import TypeVar
 import pyarrow as pa
 from pyarrow import compute, parquet
 
-from cloud.store.atoms import day_atoms, ordered, without_region, without_use
+from cloud.store.atoms import HOUR_ATOMS, day_atoms, hour_atoms, of_other_days, ordered, without_region, without_use
 from cloud.store.totals_schema import DAY_ATOMS, SLOT_ATOMS
 from contract.problems import Problem
 
@@ -62,6 +63,7 @@ class Manifest:
 
     slots: Mapping[str, Files] = field(default_factory=dict)
     days: Mapping[str, Files] = field(default_factory=dict)
+    hours: Mapping[str, str] = field(default_factory=dict)  # a month's file of HOUR_ATOMS
     regions: frozenset[int] = frozenset()  # no atom is of another one
 
 
@@ -70,6 +72,7 @@ class Current:
     """The files of one area that a question needs, by their paths; `regions` as in the manifest."""
 
     files: tuple[Files, ...]
+    hours: tuple[str, ...]  # of the months in which the days are
     regions: frozenset[int]
 
 
@@ -97,18 +100,17 @@ class TotalsWriter:
         An empty table takes the day away. All is on disk when this returns; readers see all days at one moment.
         Raises ValueError where two atoms have one key, or an atom is of another day.
         """
-        slots, months, regions = dict(self._manifest.slots), dict(self._manifest.days), set(self._manifest.regions)
-        changed: dict[str, dict[int, pa.Table]] = {}
+        slots, regions = dict(self._manifest.slots), set(self._manifest.regions)
+        parts: dict[str, dict[int, tuple[pa.Table, pa.Table]]] = {}
         with _told(self._folder):
             for day, atoms in days.items():
                 rows = ordered(atoms.cast(SLOT_ATOMS))
                 regions |= set(compute.unique(rows["region"]).to_pylist())
                 name = day_name(day)
-                changed.setdefault(name[:7], {})[day] = day_atoms(day, rows)
+                parts.setdefault(name[:7], {})[day] = day_atoms(day, rows), hour_atoms(rows)
                 self._put(slots, name, "slots", rows)
-            for month, parts in changed.items():
-                self._put(months, month, "days", ordered(pa.concat_tables([self._kept(month, parts), *parts.values()])))
-            self._publish(Manifest(slots, months, frozenset(regions)))
+            months, hours = self._months(parts)
+            self._publish(Manifest(slots, months, hours, frozenset(regions)))
 
     def read_day(self, day: int) -> pa.Table:
         """SLOT_ATOMS of a local day, in order; empty when there are none."""
@@ -118,13 +120,21 @@ class TotalsWriter:
         with _told(self._folder):
             return _read(self._folder / files.atoms, SLOT_ATOMS)
 
-    def _kept(self, month: str, changed: Iterable[int]) -> pa.Table:
-        """The month's day atoms but for those of the changed days."""
-        files = self._manifest.days.get(month)
-        if files is None:
-            return DAY_ATOMS.empty_table()
-        rows = _read(self._folder / files.atoms, DAY_ATOMS)
-        return rows.filter(compute.invert(compute.is_in(rows["day"], pa.array(changed, pa.int32()))))
+    def _months(
+        self, parts: Mapping[str, Mapping[int, tuple[pa.Table, pa.Table]]]
+    ) -> tuple[dict[str, Files], dict[str, str]]:
+        """The files of all months, after those of `parts` have other day and hour atoms of some days."""
+        months, hours = dict(self._manifest.days), dict(self._manifest.hours)
+        for month, days in parts.items():
+            kept = [DAY_ATOMS.empty_table(), HOUR_ATOMS.empty_table()]
+            if month in months:
+                kept[0] = of_other_days(_read(self._folder / months[month].atoms, DAY_ATOMS), days)
+                kept[1] = of_other_days(_read(self._folder / hours.pop(month), HOUR_ATOMS), days)
+            by_day, by_hour = (pa.concat_tables(pair) for pair in zip(kept, *days.values(), strict=True))
+            self._put(months, month, "days", ordered(by_day))
+            if by_hour.num_rows:
+                hours[month] = _store(self._folder, f"hours-{month}-all-uses", hour_atoms(by_hour), *_ROLLED_UP)
+        return months, hours
 
     def _put(self, current: dict[str, Files], period: str, kind: str, rows: pa.Table) -> None:
         if rows.num_rows:
@@ -143,8 +153,8 @@ class TotalsWriter:
             if (self._folder / name).exists():
                 os.utime(self._folder / name)
         _sync(self._folder)
-        plain = {"slots": _plain(new.slots), "days": _plain(new.days), "regions": sorted(new.regions)}
-        text = json.dumps(plain, sort_keys=True)
+        plain = {"slots": _plain(new.slots), "days": _plain(new.days)}
+        text = json.dumps(plain | {"hours": new.hours, "regions": sorted(new.regions)}, sort_keys=True)
         path = self._folder / f".{MANIFEST}.new"
         _write_synced(path, text.encode())
         path.replace(self._folder / MANIFEST)
@@ -190,7 +200,8 @@ class TotalsReader:
             manifest = self._current(folder)
             inside = [files for period, files in periods(manifest).items() if first <= period <= last]
             paths = tuple(Files(*(os.fspath(folder / name) for name in files.all)) for files in inside)
-            found.append(Current(paths, manifest.regions))
+            hours = (name for month, name in manifest.hours.items() if first[:7] <= month <= last[:7])
+            found.append(Current(paths, tuple(os.fspath(folder / name) for name in hours), manifest.regions))
         return [current for current in found if current.files]
 
     def _current(self, folder: Path) -> Manifest:
@@ -211,7 +222,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         found = json.loads((folder / MANIFEST).read_bytes())
         slots, days = ({period: Files(*names) for period, names in found[part].items()} for part in ("slots", "days"))
-        return Manifest(slots, days, frozenset(found["regions"]))
+        return Manifest(slots, days, dict(found["hours"]), frozenset(found["regions"]))
     except FileNotFoundError:
         return Manifest()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -224,7 +235,7 @@ def _plain(periods: Mapping[str, Files]) -> dict[str, tuple[str, str, str]]:
 
 def _names(manifest: Manifest) -> set[str]:
     both = (*manifest.slots.values(), *manifest.days.values())
-    return {name for files in both for name in files.all}
+    return {name for files in both for name in files.all} | {*manifest.hours.values()}
 
 
 def _store(folder: Path, name: str, rows: pa.Table, row_group_size: int, compression: str) -> str:

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 from pyarrow import compute
 
+from cloud.metering.codes import DAY_S, SEOUL_S
 from cloud.metering.figures import SUMS, Denominators, by_month, with_denominators, with_factors, with_shares
 from cloud.store.parquet import Current, TotalsReader
 
@@ -93,7 +94,7 @@ class Totals:
         if not current:
             return _shape(question).empty_table()
         mapping = None if question.level == "dong" else facts.roll_up[question.level]
-        source = _source(current, mapping, question.by)
+        source = _source(current, mapping, question)
         with self._connection.cursor() as cursor:
             if source.mapping is not None:
                 cursor.register("roll_up", source.mapping)
@@ -117,7 +118,7 @@ class _Source:
     mapping: pa.Table | None
 
 
-def _source(current: list[Current], mapping: pa.Table | None, by: By) -> _Source:
+def _source(current: list[Current], mapping: pa.Table | None, question: Question) -> _Source:
     if mapping is not None:
         above = dict(zip(mapping["dong"].to_pylist(), mapping["region"].to_pylist(), strict=True))
         regions = [{above.get(dong, 0) for dong in area.regions} for area in current]
@@ -128,7 +129,12 @@ def _source(current: list[Current], mapping: pa.Table | None, by: By) -> _Source
                 for region, area in zip(regions, current, strict=True)
             ]
             return _Source(sql, [value for part in parts for value in part], None)
-    files = [files.without_use if by == "none" else files.atoms for area in current for files in area.files]
+    if question.by != "none":
+        files = [files.atoms for area in current for files in area.files]
+    elif question.resolution == "hour":
+        files = [hours for area in current for hours in area.hours]
+    else:
+        files = [files.without_use for area in current for files in area.files]
     return _Source("SELECT * FROM read_parquet(?)", [files], mapping)
 
 
@@ -155,9 +161,9 @@ def _sql(question: Question, source: _Source) -> tuple[str, list[object]]:
         if value is not None:
             where.append(f"{name} = ?")
             parameters.append(value)
-    if length_s is None:
-        where.append("day >= ? AND day < ?")
-        parameters += [question.start_day, question.end_day]
+    first, end = question.start_day, question.end_day
+    where.append(f"{_shape(question).names[0]} BETWEEN ? AND ?")
+    parameters += [first, end - 1] if length_s is None else [first * DAY_S - SEOUL_S, end * DAY_S - SEOUL_S - 1]
     for name, regions in _wanted(question, source.mapping, region):
         where.append(f"{name} IN ({', '.join('?' * len(regions))})" if regions else "false")
         parameters += regions

@@ -63,7 +63,7 @@ def test_equal_atoms_are_equal_bytes_whatever_their_order_and_the_way_they_came(
         two.write_day(day, pa.concat_tables([atoms.slice(1000), atoms.slice(0, 1000)]))
     first, second = _content(tmp_path / "one"), _content(tmp_path / "two")
     assert first[MANIFEST] == second[MANIFEST]
-    assert len(first) == 1 + 3 * 4 + 3 * 2
+    assert len(first) == 1 + 3 * 4 + 3 * 2 + 2
     assert first.items() <= second.items()
 
 
@@ -74,7 +74,8 @@ def test_a_late_rewrite_of_one_day_touches_only_its_files(tmp_path: Path) -> Non
     writer.write_day(DAY, many(DAY, 2))
     new = {name.rsplit("-", 1)[0] for name in set(_content(tmp_path)) - before}
     kinds = ("", "-all-uses", "-all-regions")
-    assert new == {f"{period}{kind}" for period in ("slots-2026-01-30", "days-2026-01") for kind in kinds}
+    files = {f"{period}{kind}" for period in ("slots-2026-01-30", "days-2026-01") for kind in kinds}
+    assert new == files | {"hours-2026-01-all-uses"}
     assert before <= set(_content(tmp_path))  # somebody may be reading
     before = set(_content(tmp_path))
     writer.write_day(DAY, many(DAY, 2))
@@ -144,7 +145,7 @@ def test_death_before_the_manifest_leaves_the_old_readable(
     again.write_day(DAY, many(DAY, 3))
     _age(tmp_path, KEEP_OLD_S + 60)
     again.write_day(DAY + 1, many(DAY + 1, 3))
-    assert len(_content(tmp_path)) == 1 + 3 * 2 + 3 + 3  # the month's files before the last are an hour old at most
+    assert len(_content(tmp_path)) == 1 + 3 * 2 + 4 + 4  # the month's files before the last are an hour old at most
     assert again.read_day(DAY).sort_by("slot_s").num_rows == many(DAY, 3).num_rows
 
 
@@ -209,7 +210,9 @@ def test_a_reader_begins_again_when_a_file_vanished(tmp_path: Path) -> None:
         reader.read(lambda current: parquet.read_metadata(_atoms(current, DAY, DAY + 1)[0]))
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"slots": {"2026-01-30": ["one"]}, "days": {}, "regions": []}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"slots": {"2026-01-30": ["one"]}, "days": {}, "hours": {}, "regions": []}']
+)
 def test_a_damaged_manifest_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / MANIFEST).write_text(text)
     with pytest.raises(Problem, match=MANIFEST):

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -207,6 +208,22 @@ def test_what_settles_later_is_answered_at_once(tmp_path: Path) -> None:
         assert answer.schema == nothing.schema
     assert totals.ask(Question("dong", DAY, DAY)).num_rows == 0
     assert totals.ask(Question("dong", DAY, DAY + 1, regions=())).num_rows == 0
+
+
+def test_after_a_late_rewrite_of_a_day_all_resolutions_still_agree(tmp_path: Path) -> None:
+    writer = TotalsWriter(tmp_path)
+    writer.write_days({day: many(day, 1) for day in DAYS})
+    writer.write_day(DAY + 1, many(DAY + 1, 1, dongs=2, slots=50))
+    totals = Totals([tmp_path])
+    whole = Question("dong", DAYS.start, DAYS.stop, "slot", "use")
+    expected = _sums(totals.ask(whole), "region", "utility", "direction")
+    for by in ("none", "use"):
+        for resolution in get_args(Resolution):
+            rows = totals.ask(replace(whole, by=by, resolution=resolution))
+            assert _sums(rows, "region", "utility", "direction") == expected, (by, resolution)
+    late = totals.ask(Question("dong", DAY + 1, DAY + 2, "hour"))
+    assert set(late["region"].to_pylist()) == {1, 2}
+    assert len(set(late["slot_s"].to_pylist())) == 13
 
 
 def test_threads_that_ask_while_totals_are_settled_see_all_of_a_settling_or_nothing(tmp_path: Path) -> None:
