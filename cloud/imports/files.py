@@ -85,16 +85,21 @@ def parse(data: bytes, name: str, sheet: str = "") -> Table:
 def decode(data: bytes) -> tuple[str, str]:
     """The text and the name of its encoding; single bytes that are no character become U+FFFD. Raises Problem."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        candidates = ["utf-16"]
+        encoding = "utf-16"
     elif data.startswith(b"\xef\xbb\xbf"):
-        candidates = ["utf-8-sig"]
+        encoding = "utf-8-sig"
     elif (nul := _nul_side(data)) is not None:
-        candidates = [nul]
+        encoding = nul
     else:
-        candidates = ["utf-8", "cp949"]
-    read = [(data.decode(encoding, "replace"), encoding) for encoding in candidates]
-    text, encoding = min(read, key=lambda pair: pair[0].count(BROKEN))
-    broken = text.count(BROKEN) + text.count("\0")
+        encoding = "utf-8"
+    text = data.decode(encoding, "replace")
+    broken = text.count(BROKEN)
+    beyond_ascii = len(text) - len(text.encode("ascii", "ignore")) - broken
+    if encoding == "utf-8" and broken > beyond_ascii:  # characters of UTF-8 hardly come about by accident
+        encoding = "cp949"
+        text = data.decode(encoding, "replace")
+        broken = text.count(BROKEN)
+    broken += text.count("\0")
     if not text.strip():
         raise Problem("빈 파일입니다", "an empty file")
     if broken > _A_FEW and broken * _MOSTLY_BROKEN > len(text):

@@ -61,7 +61,7 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     wide: Literal["", "kind", "month"] = ""  # what the header says of several columns of quantities
     header_rows: Literal[1, 2, 3] = 1
     header_at: int = 0  # row in the file; 0: the first one where all is found
-    fill_down: tuple[Role, ...] = ()  # roles whose empty cells mean the cell above (merged cells)
+    fill_down: tuple[Role, ...] = ()  # roles whose empty cells mean the cell above: merged cells, saved as CSV
     totals: tuple[str, ...] = TOTALS
     missing: tuple[str, ...] = ("", "-", "–", "—", "...", "N/A", "미집계")
     suppressed: tuple[str, ...] = ("*", "**", "***", "X", "비공개")

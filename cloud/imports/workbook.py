@@ -26,7 +26,7 @@ _RELATION = re.compile(rb"<(?:\w+:)?Relationship\b[^>]*>")
 
 
 class Content(msgspec.Struct, array_like=True):
-    """`rows` begin at the sheet's row 1 and end with the last cell that says something."""
+    """`rows` begin at the sheet's row 1, and are as long as the sheet is wide."""
 
     sheet: str
     sheets: list[str]
@@ -56,9 +56,11 @@ def errors(data: bytes, sheet: str) -> dict[tuple[int, int], str]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         path = _path_of(archive, sheet)
         xml = archive.read(path) if path in archive.namelist() else b""
-    found = {}
+    found: dict[tuple[int, int], str] = {}
+    if b't="e"' not in xml:
+        return found
     for column, row, inside in _ERROR_CELL.findall(xml):
-        value = re.search(rb"<v>([^<]*)</v>", inside)
+        value = re.search(rb"<v>(#[^<]*)</v>", inside)
         found[int(row) - 1, _column(column)] = value[1].decode() if value else "#ERROR!"
     return found
 
@@ -119,6 +121,13 @@ def _chosen(book: CalamineWorkbook, wanted: str) -> CalamineSheet | None:
     return None
 
 
+def _fill_merged(rows: list[list[str]], ranges: list[tuple[tuple[int, int], tuple[int, int]]]) -> None:
+    """Cells merged downwards all say what the first says: "동구" beside each of its rows."""
+    for (first, column), (last, _) in ranges:
+        for row in rows[first + 1 : last + 1]:
+            row[column] = row[column] or rows[first][column]
+
+
 def content(data: bytes, wanted: str) -> Content | None:
     """The wanted sheet's cells, or None where there is no such sheet."""
     with _opened(data) as book:
@@ -126,6 +135,7 @@ def content(data: bytes, wanted: str) -> Content | None:
         if sheet is None:
             return None
         rows = [[text(cell) for cell in row] for row in sheet.to_python(skip_empty_area=False)]
+        _fill_merged(rows, sheet.merged_cell_ranges or [])
         for (row, column), error in errors(data, sheet.name).items():
             while len(rows) <= row:
                 rows.append([])

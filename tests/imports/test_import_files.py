@@ -48,6 +48,10 @@ def test_a_broken_character_stays_one_and_much_of_it_is_no_table() -> None:
     row = "202401,동구,100\n".encode() * 40
     table = files.parse(row + b"202401,\xff\xfe,100\n", "file")
     assert files.BROKEN in table.rows[-1][1][1]
+    cut = "202401,동구,주택용".encode()[:-1]  # in the middle of its last character
+    assert files.parse(row + cut, "file").rows[-1][1] == ["202401", "동구", f"주택{files.BROKEN}"]
+    korean = "년월,시군구\n".encode("cp949") + b"202401,29110\n" * 1000
+    assert files.parse(korean, "file").rows[0][1] == ["년월", "시군구"]
     assert problem_of(bytes(range(128, 256)) * 40).startswith("no table; expected CSV")
 
 

@@ -63,7 +63,7 @@ def test_a_plain_file_gives_its_figures() -> None:
 )
 def test_one_bad_row_is_refused_and_its_neighbours_are_taken(row: str, code: str) -> None:
     data = kepco("202401,북구,주택용,1,7", row, "202401,서구,주택용,1,9")
-    reading = read(data, terms(fill_down=()))
+    reading = read(data)
     assert refusals(reading) == [(3, code)]
     assert quantities(reading) == {(5, "주택용"): 7_000, (SEO_GU, "주택용"): 9_000}
     (refused,) = reading.refused
@@ -263,3 +263,10 @@ def test_customers_rows_of_one_dong_become_one_figure() -> None:
     reading = read(data, terms("water"))
     assert reading.figures == (Figure(JANUARY, 1, "dong", 101, "가정용", "m3", 15_500, None, 3, 1),)
     assert reading.repeated == (5,)
+
+
+def test_an_empty_place_means_the_one_above_only_where_cells_were_merged_or_the_mapping_says_so() -> None:
+    data = kepco("202401,동구,주택용,1,7", ",,산업용,1,8")
+    assert refusals(read(data)) == [(3, reasons.NO_MONTH)]
+    filled = read(data, terms(fill_down=("month", "district")))
+    assert quantities(filled) == {(DONG_GU, "주택용"): 7_000, (DONG_GU, "산업용"): 8_000}
