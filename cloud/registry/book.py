@@ -33,7 +33,7 @@ class Book:
     """`places` are the files by number; `touched` the entities that the change names."""
 
     duck: duckdb.DuckDBPyConnection
-    places: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=lambda: [""])
     touched: set[str] = field(default_factory=set)
 
     def origin(self, place: str) -> int:
@@ -44,9 +44,8 @@ class Book:
 
     def place_of(self, origin: int | None) -> str:
         """`file:line: `, or nothing where no file is behind the row."""
-        if origin is None or origin % _LINES == 0:
-            return ""
-        return f"{self.places[origin // _LINES]}:{origin % _LINES}: "
+        file, line = divmod(origin or 0, _LINES)
+        return (f"{self.places[file]}:{line}: " if line else f"{self.places[file]}: ") if file else ""
 
     def query(self, sql: str, *values: object) -> list[tuple[Value, ...]]:
         """The rows of a query."""
