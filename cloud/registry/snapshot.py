@@ -19,6 +19,7 @@ from contract.problems import Problem
 
 OPEN_FROM_S, OPEN_TO_S = -(2**62), 2**62
 CURRENT = "current.json"
+INNER = "snapshot"  # where it lies in a registry's own folder: readers may be given either
 
 _NAMES = pa.dictionary(pa.int32(), pa.string())
 
@@ -150,7 +151,8 @@ def write(folder: Path, tables: Mapping[str, pa.Table]) -> str:
 
 
 def load(folder: Path) -> Snapshot:
-    """The current snapshot. Raises Problem."""
+    """The current snapshot of the folder, or of the registry whose folder it is. Raises Problem."""
+    folder = _where(folder)
     for attempt in range(3):
         try:
             names = _current(folder)
@@ -174,7 +176,7 @@ def load(folder: Path) -> Snapshot:
 def version(folder: Path) -> str:
     """The version that `load` would give, "" where there is none; cheap."""
     try:
-        names = _current(folder)
+        names = _current(_where(folder))
     except (OSError, ValueError):
         return ""
     return _version(names) if names else ""
@@ -209,6 +211,11 @@ def _current(folder: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     return {str(name): Path(str(file)).name for name, file in found.items()} if isinstance(found, dict) else {}
+
+
+def _where(folder: Path) -> Path:
+    inner = folder / INNER
+    return inner if (inner / CURRENT).exists() and not (folder / CURRENT).exists() else folder
 
 
 def _earlier(folder: Path) -> dict[str, str]:

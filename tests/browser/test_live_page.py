@@ -255,3 +255,16 @@ def test_a_page_that_never_gets_an_event_says_so(browser: Browser, portal: Porta
     page.unroute("**/events*")
     page.wait_for_selector(FRESH)
     context.close()
+
+
+def test_a_page_of_other_sites_is_loaded_anew(folder: Path, browser: Browser) -> None:
+    write_sites(folder / "grows", *SITES[:3])
+    context = context_in(browser)
+    page = context.new_page()
+    with serve_area(folder / "g", live), Portal(folder / "grows", f"main={folder}/g") as portal:
+        page.goto(portal.url)
+        page.wait_for_selector(FRESH)
+        assert page.locator("#site-suwan").count() == 0
+        write_sites(folder / "grows", *SITES)
+        expect(page.locator("#site-suwan")).to_be_visible(timeout=20_000)
+    context.close()

@@ -13,7 +13,8 @@ import pytest
 
 from cloud.portal.live.feed import Feed
 from cloud.portal.live.frame import Frame
-from cloud.portal.live.sites import Roster, load_roster
+from cloud.portal.live.rules import NOW
+from cloud.portal.live.sites import Roster, Rosters, load_roster
 from cloud.portal.live.stream import EventStream
 from cloud.store.flight import fetch_table
 from tests.cloud.portal_area import Series, gateway, gateway_table, live_table, serve_area, write_sites
@@ -161,5 +162,23 @@ def test_an_area_that_is_silent_is_said_to_be_and_found_again_over_its_socket(ro
             with serve_area(socket, city.live):
                 again = await until(feed, "live")
             assert again.snapshot.city["water_flow_m3_per_h"].value != live.snapshot.city["water_flow_m3_per_h"].value
+
+    asyncio.run(watch())
+
+
+def test_sites_that_come_and_go_are_shown_so_from_the_next_frame_on(tmp_path: Path) -> None:
+    write_sites(tmp_path, "a,가,A,other,m1,water,main,1")
+    rosters = Rosters(tmp_path, time.time())
+
+    async def watch() -> None:
+        async with running(Feed(rosters.at, {"main": City()}, 30)) as feed:
+            before = await until(feed, "live")
+            assert [row.site for row in before.roster.rows] == ["a"]
+            write_sites(tmp_path, "b,나,B,other,m1,water,main,2", "c,다,C,other,m3,gas,main,1")
+            after = await feed.after((await feed.after(before.n)).n)
+            assert [row.site for row in after.roster.rows] == ["b", "c"]
+            assert after.views["ko"].cells.keys() == {f"{row}/{name}" for row in ("city", "b", "c") for name in NOW}
+            assert b'"sites":"%s"' % after.roster.tag.encode() in after.events["ko"]
+            assert after.roster.tag != before.roster.tag
 
     asyncio.run(watch())

@@ -48,3 +48,8 @@ def test_a_damaged_snapshot_is_one_line_and_the_next_mends_it(tmp_path: Path) ->
         assert "\n" not in caught.value.text.en
         assert snapshot.write(tmp_path, tables) == good
         assert snapshot.load(tmp_path).version == good
+
+
+def test_a_registrys_own_folder_leads_to_its_snapshot(tmp_path: Path) -> None:
+    written = snapshot.write(tmp_path / "snapshot", {"sites": pa.Table.from_pylist([SITE], snapshot.SITES)})
+    assert snapshot.version(tmp_path) == snapshot.load(tmp_path).version == written
