@@ -4,16 +4,20 @@ import hashlib
 import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Protocol, cast
 
 import jinja2
 from fastapi import APIRouter
+from markupsafe import Markup
 
 from cloud.portal.settings import Settings
 from cloud.portal.texts import LANGUAGES, Language, path_in, say_in
+
+# A part of a page in a language, rendered; called on the loop, so that it must not wait.
+Part = Callable[[Language], str]
 
 HERE = Path(__file__).parent
 SHELL = "shell"
@@ -25,6 +29,11 @@ class House:
 
     settings: Settings
     templates: jinja2.Environment
+    parts: dict[str, Part] = field(default_factory=dict)
+
+    def part(self, name: str, language: Language) -> Markup:
+        """What a room lends to the pages of others, as `{room}/{part}`; nothing where there is no such room."""
+        return Markup(self.parts[name](language) if name in self.parts else "")  # noqa: S704  # a room rendered it
 
     def render(self, template: str, language: Language, path: str, **values: object) -> str:
         """The page in `language`; `path` is the address of its Korean version."""
@@ -38,6 +47,7 @@ class House:
             other_path=path_in(other, path),
             city=settings.city_ko if language == "ko" else settings.city_en,
             asset=asset,
+            part=lambda name: self.part(name, language),
             **values,
         )
 
