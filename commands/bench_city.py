@@ -163,8 +163,8 @@ def _running(folder: Path, args: argparse.Namespace, gateways: int) -> Iterator[
         shown += ["--totals", data / "totals" / AREA]
         portal = Child("portal", bitgoeul("cloud", "portal", *shown), folder / "portal.log")
         stage = Stage(folder, broker, area, portal, load, Watch(ours, FlightStore(socket)), gateways)
+        load.start()
         try:
-            load.start()
             area.start()
             subscribed = "broker subscribed"
             wait_until(lambda: subscribed in area.log.read_text("utf-8"), "area", [area], READY_S)

@@ -1,6 +1,5 @@
 """What a city is made from: `city.toml`, and the dongs that the registry ships."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -10,12 +9,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-import cloud.registry
 from cloud.metering.codes import UTILITIES
-from contract.problems import Problem
+from cloud.registry.facts import shipped_regions
+from cloud.registry.snapshot import OPEN_TO_S
 from edge.files import read_toml
-
-REGIONS_CSV = Path(cloud.registry.__file__).parent / "data" / "regions.csv"
 
 Kind = Literal["industrial-complex", "apartment-block", "public-building", "household", "other"]
 
@@ -91,19 +88,13 @@ def plan() -> Plan:
 
 @cache
 def dongs() -> tuple[Dong, ...]:
-    """Those that exist today, by number. Raises Problem."""
-    try:
-        with REGIONS_CSV.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise Problem(
-            f"{REGIONS_CSV}: 읽을 수 없습니다: {error.strerror}", f"{REGIONS_CSV}: cannot be read: {error.strerror}"
-        ) from error
+    """Those that have not ended, by number. Raises Problem."""
+    rows = shipped_regions().to_pylist()
     names = {row["region"]: row["name_ko"] for row in rows}
     found = [
-        Dong(int(row["region"]), names[row["parent"]], row["name_ko"], row["name_en"], int(row.get("households") or 0))
+        Dong(row["region"], names[row["parent"]], row["name_ko"], row["name_en"], row["households"] or 0)
         for row in rows
-        if row["level"] == "dong" and not row["valid_to"]
+        if row["level"] == "dong" and row["valid_to_s"] == OPEN_TO_S
     ]
     return tuple(sorted(found))
 

@@ -1,24 +1,79 @@
 """What the registry would say of a city: its snapshot, and the CSV files from which a registry can be filled."""
 
-import csv
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pacsv
 
-from cloud.metering.codes import SEOUL_S
-from cloud.registry.snapshot import OPEN_FROM_S, OPEN_TO_S, REGIONS, SITES, SPANS
-from simulators.city import QUANTITIES, City
-from simulators.city_plan import REGIONS_CSV
+from cloud.metering.codes import ROLES, UTILITIES
+from cloud.registry.facts import shipped_predecessors, shipped_regions
+from cloud.registry.snapshot import OPEN_FROM_S, OPEN_TO_S, SITES, SPANS
+from contract.problems import Problem
+from simulators.city import EXPORT, IMPORT, QUANTITIES, City, numbered
 
 AREA = "main"
 
 
 def snapshot_tables(city: City, area: str = AREA) -> Mapping[str, pa.Table]:
     """The tables for `cloud.registry.snapshot.write`: one span for each series, from ever and for ever."""
-    return {"spans": _spans(city, area), "sites": _sites(city), "regions": _regions()}
+    found = {"spans": _spans(city, area), "sites": _sites(city)}
+    return found | {"regions": shipped_regions(), "predecessors": shipped_predecessors()}
+
+
+def write_csvs(city: City, folder: Path, area: str = AREA) -> None:
+    """sites.csv, buildings.csv, gateways.csv and meters.csv for `bitgoeul cloud registry import`. Raises Problem."""
+    sites, gateways = _sites(city), city.gateway_names()
+    tables = {
+        "sites": sites,
+        "buildings": _buildings(city, sites),
+        "gateways": pa.table({"gateway": gateways, "area": pa.array([area] * len(gateways))}),
+        "meters": _meters(city),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in tables.items():
+            pacsv.write_csv(table, folder / f"{name}.csv")
+    except OSError as error:
+        raise Problem(
+            f"{folder}: CSV 파일을 쓸 수 없습니다: {error.strerror}",
+            f"{folder}: the CSV files cannot be written: {error.strerror}",
+        ) from error
+
+
+def _buildings(city: City, sites: pa.Table) -> pa.Table:
+    use = pa.array([one.use for one in city.classes], pa.uint8()).take(pa.array(city.sites.klass))
+    return pa.table(
+        {"building": _building_names(city), "site": sites.column("site"), "region": sites.column("region"), "use": use}
+    )
+
+
+def _building_names(city: City) -> pa.Array:
+    return numbered("building-", np.arange(len(city.sites.klass)) + 1, 6)
+
+
+def _meters(city: City) -> pa.Table:
+    meters, names = city.meters, city.meter_names()
+    said = np.zeros(len(meters.site), np.int64)
+    said[city.series.meter] = city.series.quantity
+    gives = np.bincount(city.series.meter, minlength=len(said)) > 1
+    words = pa.array([*QUANTITIES, f"{QUANTITIES[EXPORT]} {QUANTITIES[IMPORT]}"])
+    return pa.table(
+        {
+            "meter": names,
+            "utility": pa.array(UTILITIES).take(pa.array(meters.utility)),
+            "role": pa.array(ROLES).take(pa.array(meters.role)),
+            "parent": names.take(pa.array(meters.parent, mask=meters.parent < 0)),
+            "building": _building_names(city).take(pa.array(meters.site)),
+            "quantities": words.take(pa.array(np.where(gives, len(QUANTITIES), said))),
+            "gateway": city.gateway_names().take(pa.array(meters.gateway)),
+            "digits": pa.array(meters.digits),
+            "multiplier": pa.array(meters.multiplier),
+            "max_per_h": pa.array(meters.max_per_h),
+        }
+    )
 
 
 def _spans(city: City, area: str) -> pa.Table:
@@ -72,30 +127,3 @@ def _sites(city: City) -> pa.Table:
         "live": pa.array(city.sites.live),
     }
     return pa.table([columns[name] for name in SITES.names], schema=SITES)
-
-
-def _regions() -> pa.Table:
-    with REGIONS_CSV.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return pa.Table.from_pylist(
-        [
-            {
-                "region": int(row["region"]),
-                "level": row["level"],
-                "parent": int(row["parent"]),
-                "code": row["code"],
-                "name_ko": row["name_ko"],
-                "name_en": row["name_en"],
-                "valid_from_s": _midnight_s(row["valid_from"], OPEN_FROM_S),
-                "valid_to_s": _midnight_s(row["valid_to"], OPEN_TO_S),
-                "longitude": float(row["longitude"]) if row["longitude"] else None,
-                "latitude": float(row["latitude"]) if row["latitude"] else None,
-            }
-            for row in rows
-        ],
-        REGIONS,
-    )
-
-
-def _midnight_s(day: str, absent: int) -> int:
-    return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) - SEOUL_S if day else absent

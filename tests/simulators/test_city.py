@@ -7,11 +7,14 @@ import numpy.typing as npt
 import pytest
 
 from cloud.registry import snapshot
+from cloud.registry.change import Author
+from cloud.registry.importing import import_parts, read_parts
+from cloud.registry.opening import init_registry
 from contract.problems import UsageProblem
 from simulators.city import EXPORT, FULL_METERS, GAS, HEAT, IMPORT, PRODUCTION, WATER, City, registers
 from simulators.city_build import build
 from simulators.city_plan import apportion, dongs
-from simulators.city_registry import snapshot_tables
+from simulators.city_registry import snapshot_tables, write_csvs
 from simulators.shapes import EPOCH_S
 
 METERS = 120_000
@@ -162,6 +165,17 @@ def test_the_snapshot_says_what_the_city_is(city: City, tmp_path: Path) -> None:
     assert regions[192]["name_ko"] == "수완동"
     assert regions[178]["valid_from_s"] == 1_704_034_800  # 2024-01-01 00:00 in Seoul
     assert set(spans.column("region").to_pylist()) <= set(regions)
+
+
+def test_a_registry_filled_from_the_files_says_the_same(tmp_path: Path) -> None:
+    small = build(2000, 96)
+    write_csvs(small, tmp_path / "csv")
+    registry = init_registry(tmp_path / "registry")
+    import_parts(registry, read_parts([tmp_path / "csv"]), Author("tests"))
+    tables = snapshot_tables(small)
+    found = snapshot.load(tmp_path / "registry" / "snapshot")
+    for name in ("spans", "sites", "predecessors"):
+        assert getattr(found, name).to_pylist() == tables[name].cast(snapshot.SCHEMAS[name]).to_pylist(), name
 
 
 def test_apportioning_leaves_nothing_over() -> None:
