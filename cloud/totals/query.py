@@ -58,12 +58,10 @@ class Totals:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._reader = TotalsReader(folders)
+        # without DuckDB's cache of footers: it never lets go of a file, and each settling brings new ones
         self._connection = duckdb.connect(
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
         )
-        # a name is a content: what was once read of a file holds for ever
-        self._connection.execute("SET GLOBAL parquet_metadata_cache = true")
-        self._connection.execute("SET GLOBAL validate_external_file_cache = 'NO_VALIDATION'")
 
     def ask(self, question: Question, facts: Facts = Facts()) -> pa.Table:
         """The answer, in the order of its first columns. Raises Problem when the files cannot be read.
