@@ -6,33 +6,41 @@ A change is merged into it, checked as a whole, and only then written; a table `
 
 # ruff: noqa: S608  # what is put into a statement are names of `cloud.registry.columns`, never what somebody gave
 
-from collections.abc import Callable, Sequence
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from cloud.registry.cells import ARROW, SEOUL, Value, empty_value
 from cloud.registry.columns import ENTITIES, Column, Entity
 from cloud.registry.csvs import MAX_COMPLAINTS, complain
 from cloud.registry.database import load_table, table_of
+from cloud.registry.models import Act
 from cloud.registry.snapshot import OPEN_FROM_S, OPEN_TO_S
 from contract.problems import Text
 
 Tell = Callable[[Text], None]
 FACTS = ("lives", "multipliers", "assignments", "capacities")  # what is dated about a meter
 _LINES = 1 << 40
-_MEMORY = "2500MB"
+_MEMORY = "2000MB"
+KEPT = "kept"
+LARGE = 100_000  # rows, from which on people wait
 ISO = f"""CREATE MACRO iso(t) AS CASE WHEN t IN ({OPEN_FROM_S}, {OPEN_TO_S}) THEN '' ELSE
     strftime(make_timestamp((t + {SEOUL.utcoffset(None).seconds}) * 1000000), '%Y-%m-%dT%H:%M:%S+09:00') END"""
 
 
 @dataclass
 class Book:
-    """`places` are the files by number; `touched` the entities that the change names."""
+    """`places` are the files by number; `touched` the entities that the change names; `mark` that of the last act."""
 
     duck: duckdb.DuckDBPyConnection
+    mark: str
     places: list[str] = field(default_factory=lambda: [""])
     touched: set[str] = field(default_factory=set)
 
@@ -64,18 +72,55 @@ class Book:
             self.duck.unregister(name)
 
 
-def open_book(connection: Connection, tell: Tell) -> Book:
-    """The registry as it is."""
-    duck = duckdb.connect(config={"threads": 2, "memory_limit": _MEMORY, "preserve_insertion_order": False})
-    book = Book(duck)
-    book.run(ISO)
+@contextmanager
+def open_book(connection: Connection, folder: Path, tell: Tell) -> Iterator[Book]:
+    """The registry as it is; what does not fit into memory goes to `folder` meanwhile."""
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "threads": 2,
+        "memory_limit": _MEMORY,
+        "temp_directory": str(folder / ".spill"),
+        "preserve_insertion_order": False,
+    }
+    with duckdb.connect(config=settings) as duck:
+        book = Book(duck, connection.scalar(select(Act.mark).order_by(Act.act.desc()).limit(1)) or "")
+        book.run(ISO)
+        kept = folder / KEPT / book.mark
+        for name in ENTITIES:
+            if book.mark and kept.is_dir():
+                book.run(f"CREATE TABLE was_{name} AS FROM '{_quoted(kept / name)}.parquet'")
+            else:
+                _load(book, connection, name, tell)
+            book.run(f"CREATE VIEW now_{name} AS SELECT *, NULL::BIGINT AS origin FROM was_{name}")
+        yield book
+
+
+def keep_book(book: Book, folder: Path) -> None:
+    """Keep a large registry's rows where the next `open_book` finds them: a database gives them slowly.
+
+    They are found by the mark of the last act, and of no use after any other.
+    """
+    kept, new = folder / KEPT / book.mark, folder / KEPT / ".new"
+    rows = sum(int(str(book.query(f"SELECT count(*) FROM now_{name}")[0][0])) for name in ENTITIES)
+    if not book.mark or rows < LARGE or kept.is_dir():
+        return
+    shutil.rmtree(folder / KEPT, ignore_errors=True)
+    new.mkdir(parents=True)
     for name in ENTITIES:
-        rows = load_table(connection, table_of(name))
-        if rows.num_rows > 100_000:
-            tell(Text(f"{name} {rows.num_rows:,}건을 읽었습니다", f"{name}: {rows.num_rows:,} rows read"))
-        book.run(f"CREATE TABLE was_{name} AS FROM given", given=rows)
-        book.run(f"CREATE VIEW now_{name} AS SELECT *, NULL::BIGINT AS origin FROM was_{name}")
-    return book
+        book.run(f"COPY (SELECT * EXCLUDE (origin) FROM now_{name}) TO '{_quoted(new / name)}.parquet'")
+        with (new / f"{name}.parquet").open("rb") as file:
+            os.fsync(file.fileno())
+    new.rename(kept)
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def _load(book: Book, connection: Connection, name: str, tell: Tell) -> None:
+    rows = load_table(connection, table_of(name))
+    if rows.num_rows > LARGE:
+        tell(Text(f"{name} {rows.num_rows:,}건을 읽었습니다", f"{name}: {rows.num_rows:,} rows read"))
+    book.run(f"CREATE TABLE was_{name} AS FROM given", given=rows)
 
 
 def merge(book: Book, name: str, given: pa.Table) -> None:

@@ -31,6 +31,7 @@ ARROW: Mapping[Kind, pa.DataType] = {
     "to": pa.int64(),
     "shape": pa.string(),
 }
+SHOWN = 60  # characters of a refused cell
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?(Z|[+-]\d\d:?\d\d)?")
 _EPOCH = re.compile(r"\d{9,11}")  # since 1973; fewer digits are rather a date written otherwise
 _WHOLE = re.compile(r"-?\d{1,15}")

@@ -7,14 +7,14 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, func, insert, select
 
 from cloud.registry import snapshot
-from cloud.registry.book import FACTS, Book, Tell, key_sql, open_book, text_sql
+from cloud.registry.book import FACTS, LARGE, Book, Tell, keep_book, key_sql, open_book, text_sql
 from cloud.registry.checks import check_areas, check_book
 from cloud.registry.columns import ENTITIES, Entity
 from cloud.registry.database import delete_rows, insert_rows, schema_of, table_of, update_rows, writing
@@ -66,9 +66,9 @@ def change(registry: Registry, author: Author, edit: Callable[[Book], None], tel
     """Let `edit` merge rows into the book or remove some; all of it is done, or nothing. Raises Problem."""
     if not author.by.strip():
         raise Problem("--by: 누가 바꾸는지 적어야 합니다", "--by: expected who makes the change")
-    with _alone(registry.folder):
+    with _alone(registry.folder), ExitStack() as stack:
         with writing(registry.engine) as connection:
-            book = open_book(connection, tell)
+            book = stack.enter_context(open_book(connection, registry.folder, tell))
             edit(book)
             tell(Text("모순이 없는지 살핍니다", "looking for contradictions"))
             check_book(book)
@@ -83,16 +83,18 @@ def change(registry: Registry, author: Author, edit: Callable[[Book], None], tel
 
 def publish(registry: Registry, tell: Tell = quiet) -> str:
     """Write the snapshot of what is registered now; its version. Raises Problem."""
-    with _alone(registry.folder):
+    with _alone(registry.folder), ExitStack() as stack:
         with registry.engine.connect() as connection:
-            book = open_book(connection, tell)
+            book = stack.enter_context(open_book(connection, registry.folder, tell))
         build_stretches(book)
         return _publish(registry, book, tell)
 
 
 def _publish(registry: Registry, book: Book, tell: Tell) -> str:
     tell(Text("사본을 씁니다", "writing the snapshot"))
-    return snapshot.write(registry.snapshot, snapshot_tables(book))
+    version = snapshot.write(registry.snapshot, snapshot_tables(book))
+    keep_book(book, registry.folder)
+    return version
 
 
 def _write(connection: Connection, book: Book, author: Author, tell: Tell) -> Outcome:
@@ -106,6 +108,7 @@ def _write(connection: Connection, book: Book, author: Author, tell: Tell) -> Ou
     if not any(counts.values()):
         return Outcome()
     act = int(connection.scalar(select(func.coalesce(func.max(Act.act), 0))) or 0) + 1
+    book.mark = secrets.token_hex(8)
     connection.execute(
         insert(Act).values(
             act=act,
@@ -113,16 +116,19 @@ def _write(connection: Connection, book: Book, author: Author, tell: Tell) -> Ou
             by=author.by,
             reason=author.reason or None,
             source=author.source,
-            mark=secrets.token_hex(8),
+            mark=book.mark,
         )
     )
     for name in names:
         rows = sum(count.get(name, 0) for count in counts.values())
-        if rows > 100_000:
+        if rows > LARGE:
             tell(Text(f"{name} {rows:,}건을 씁니다", f"{name}: writing {rows:,} rows"))
         _write_entity(connection, book, ENTITIES[name])
     tell(Text("변경 기록을 씁니다", "writing the log"))
     _write_log(connection, book, names, act)
+    for name in names:
+        for kind in counts:
+            book.run(f"DROP TABLE {kind}_{name}")
     return Outcome(act, "", counts["added"], counts["changed"], counts["removed"])
 
 

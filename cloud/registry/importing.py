@@ -1,6 +1,6 @@
 """CSV files into the registry: all of them, or nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,13 +26,15 @@ class Part:
     rows: pa.Table
 
 
-def import_parts(registry: Registry, parts: Sequence[Part], author: Author, tell: Tell = quiet) -> Outcome:
-    """Merge all parts into the registry. Raises Problem, and nothing is changed then."""
+def import_parts(registry: Registry, parts: list[Part], author: Author, tell: Tell = quiet) -> Outcome:
+    """Merge all parts into the registry; the list is empty then. Raises Problem, and nothing is changed."""
     order = list(ENTITIES)
-    ordered = sorted(parts, key=lambda part: order.index(part.entity.name))
+    parts.sort(key=lambda part: order.index(part.entity.name), reverse=True)
 
     def edit(book: Book) -> None:
-        areas = [found for part in ordered if (found := _merge(book, part)) is not None]
+        areas = []
+        while parts:
+            areas += _merge(book, parts.pop())  # nobody needs it any more, and a city's is large
         if areas:
             _add_gateways(book, pa.concat_tables(areas))
 
@@ -79,17 +81,19 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _merge(book: Book, part: Part) -> pa.Table | None:
+def _merge(book: Book, part: Part) -> list[pa.Table]:
     """The areas of gateways that the part states, if it does."""
     origin = pc.add(part.rows.column("line").cast(pa.int64()), book.origin(part.place))
     rows = part.rows.drop_columns("line").append_column("origin", origin)
     if not {column.field for column in part.entity.wide} & set(rows.column_names):
         merge(book, part.entity.name, rows)
-        return None
-    found = dict(take_apart(book, rows))
-    areas = found.pop("areas", None)
-    for name, table in found.items():
-        merge(book, name, table)
+        return []
+    areas = []
+    for name, table in take_apart(book, rows):
+        if name == "areas":
+            areas.append(table)
+        else:
+            merge(book, name, table)
     return areas
 
 

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608  # what is put into a statement are names of `cloud.registry.columns`
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 import pyarrow as pa
 
@@ -14,10 +14,10 @@ from cloud.registry.snapshot import OPEN_FROM_S, OPEN_TO_S
 _LIFE = ("serial", "digits", "opening", "closing")
 
 
-def take_apart(book: Book, rows: pa.Table) -> Mapping[str, pa.Table]:
-    """Rows by entity, as `book.merge` takes them; "areas" are (gateway, area, origin). Raises Problem.
+def take_apart(book: Book, rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Rows by entity, one after the other, as `book.merge` takes them; "areas" are (gateway, area, origin).
 
-    A column that the file has not says nothing; neither does an empty gateway, multiplier or max_per_h.
+    Raises Problem. A column that the file has not says nothing; neither does an empty gateway, multiplier or max_per_h.
     """
     stated = set(rows.column_names)
     start = _first_of(("from_s", "installed_s"), stated, OPEN_FROM_S)
@@ -26,27 +26,31 @@ def take_apart(book: Book, rows: pa.Table) -> Mapping[str, pa.Table]:
     own = [column.field for column in ENTITIES["meters"].values if column.field in stated]
     life = [name for name in ("removed_s", *_LIFE) if name in stated]
     _refuse(book, own, life if "installed_s" in stated else [])
-    found = {"meters": _grouped(book, ["meter"], own, "true")}
+    del rows
+    yield "meters", _grouped(book, ["meter"], own, "true")
     if life or "installed_s" in stated:
         keys = ["meter", "installed_s"] if "installed_s" in stated else ["meter"]
         some = " OR ".join(f"{name} IS NOT NULL" for name in (*keys[1:], *life))
-        found["lives"] = _grouped(book, keys, life, some)
+        yield "lives", _grouped(book, keys, life, some)
     for name, value, more in (
         ("multipliers", "multiplier", ""),
         ("capacities", "max_per_h", ""),
         ("assignments", "gateway", "till AS to_s, "),
     ):
         if value in stated:
-            found[name] = book.table(
-                f"SELECT meter, start AS from_s, {more}{value}, origin FROM wide WHERE {value} IS NOT NULL"
+            yield (
+                name,
+                book.table(f"SELECT meter, start AS from_s, {more}{value}, origin FROM wide WHERE {value} IS NOT NULL"),
             )
     if {"gateway", "area"} <= stated:
-        found["areas"] = book.table(
-            "SELECT gateway, area, min(origin) AS origin FROM wide WHERE gateway IS NOT NULL AND area IS NOT NULL "
-            "GROUP BY gateway, area ORDER BY origin"
+        yield (
+            "areas",
+            book.table(
+                "SELECT gateway, area, min(origin) AS origin FROM wide WHERE gateway IS NOT NULL AND area IS NOT NULL "
+                "GROUP BY gateway, area ORDER BY origin"
+            ),
         )
     book.run("DROP TABLE wide")
-    return {name: table for name, table in found.items() if table.num_rows}
 
 
 def _first_of(names: tuple[str, ...], stated: set[str], otherwise: int) -> str:

@@ -1,13 +1,14 @@
 """Single changes, what the log says of them, and databases of other versions."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from cloud.registry import snapshot
+from cloud.registry import book, snapshot
 from cloud.registry.cells import show_time
-from cloud.registry.change import Author, Outcome, Registry
+from cloud.registry.change import Author, Outcome, Registry, publish
 from cloud.registry.database import init_database, open_database, url_of
 from cloud.registry.editing import Setting, add_outage, remove_row, set_field
 from cloud.registry.looking import get_row, list_log, list_rows
@@ -167,3 +168,22 @@ def test_what_is_no_registry_is_named(tmp_path: Path) -> None:
         open_registry(tmp_path)
     with pytest.raises(Problem, match="expected a database URL"):
         open_registry(tmp_path, "registry.db")
+
+
+def test_a_large_registry_is_kept_beside_its_database_until_something_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book, "LARGE", 1)
+    registry = city(tmp_path, Meter("m1", serial="A", multiplier="40"), Meter("m2"))
+    version = snapshot.version(registry.snapshot)
+    (kept,) = (tmp_path / "kept").iterdir()
+    with registry.engine.begin() as connection:  # behind the log's back, so that it shows what is read
+        connection.execute(text("DELETE FROM meters WHERE meter = 'm2'"))
+    assert publish(registry) == version
+    change(registry, "meters", "m1", "role", "sub")
+    assert not kept.exists()
+    roles = [(row["meter"], row["role"]) for row in snapshot.load(registry.snapshot).spans.to_pylist()]
+    assert roles == [("m1", 1), ("m2", 0)]
+    shutil.rmtree(tmp_path / "kept")
+    publish(registry)
+    assert [row["meter"] for row in snapshot.load(registry.snapshot).spans.to_pylist()] == ["m1"]

@@ -157,7 +157,7 @@ def _add_looking(router: APIRouter, registry: Registry) -> None:
         where = {name: value for name, value in request.query_params.items() if name not in ("limit", "offset")}
         return list_rows(registry, entity, where, limit, offset)
 
-    @router.get("/{entity}/{key}")
+    @router.get("/{entity}/{key:path}")
     def row(entity: str, key: str) -> Row:
         found = get_row(registry, entity, key)
         if found is None:
@@ -174,12 +174,12 @@ def _add_changing(router: APIRouter, registry: Registry) -> None:
     def add(entity: str, body: RowV1) -> DoneV1:
         return _done(add_row(registry, entity, body.cells, _author(body)))
 
-    @router.patch("/{entity}/{key}")
+    @router.patch("/{entity}/{key:path}")
     def change(entity: str, key: str, body: ChangeV1) -> DoneV1:
         setting = Setting(entity, key, body.field, body.value, body.since)
         return _done(set_field(registry, setting, _author(body)))
 
-    @router.delete("/{entity}/{key}")
+    @router.delete("/{entity}/{key:path}")
     def remove(entity: str, key: str, body: WhoV1) -> DoneV1:
         return _done(remove_row(registry, entity, key, _author(body)))
 
