@@ -29,7 +29,7 @@ from simulators.city_build import build
 from simulators.city_load import LoadSettings
 from simulators.city_load import run as run_load
 from simulators.city_registry import AREA, snapshot_tables
-from simulators.city_wire import open_files
+from simulators.city_wire import FILES_BESIDE, allow_files
 from simulators.servers import Server, free_port, mosquitto
 
 TICK_S = 60
@@ -41,7 +41,6 @@ HERD_S = 300.0
 DRAIN_S = 300.0
 STOP_S = 120.0
 LAG_S = 5.0
-FILES_BESIDE = 200  # descriptors of a process that are no gateway's connection
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _bench(folder: Path, args: argparse.Namespace) -> dict[str, float | None]:
     gateways = _register(folder, args)
-    _allow_files(gateways + FILES_BESIDE)
+    allow_files(gateways + FILES_BESIDE)
     with _running(folder, args, gateways) as stage:
         began_bytes, began_s = folder_bytes(stage.data), time.monotonic()
         figures: dict[str, float | None] = {"meters": args.meters, "gateways": gateways}
@@ -129,15 +128,6 @@ def _register(folder: Path, args: argparse.Namespace) -> int:
         flush=True,
     )
     return city.gateways
-
-
-def _allow_files(needed: int) -> None:
-    allowed = open_files(needed)
-    if allowed < needed:
-        raise Problem(
-            f"프로세스마다 파일 {needed:,}개가 필요한데 {allowed:,}개까지만 열 수 있습니다 (ulimit -Hn)",
-            f"each process needs {needed:,} open files, but only {allowed:,} are allowed (ulimit -Hn)",
-        )
 
 
 @contextmanager
@@ -254,7 +244,7 @@ def _drain(stage: Stage) -> None:
     """End the ticks, and return once every batch has its receipt, or none has come for long."""
     watch = stage.watch
     watch.orders.send("stop")
-    _until(stage, lambda: time.time() > watch.progress.last_tick_s + TICK_S + LAG_S, 3 * TICK_S)
+    _until(stage, lambda: time.time() > watch.progress.last_tick_s + TICK_S + 2 * LOOK_S, 3 * TICK_S)
     _until(stage, lambda: watch.progress.waiting == 0, DRAIN_S)
     watch.orders.send("end")
     stage.load.join(STOP_S)

@@ -4,6 +4,7 @@ bitgoeul simulate list
 bitgoeul simulate hanam suwan --speed 60
 bitgoeul simulate fault dead hanam-e-factory-03
 bitgoeul simulate fault dead hanam-e-factory-03 --off
+bitgoeul simulate city --meters 20000 --broker mqtt://127.0.0.1:1883
 """
 
 import argparse
@@ -33,8 +34,9 @@ def options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="SITE",
         help=say(
-            "시설 이름이나 파일, 또는 list, 또는 fault 종류 대상",
-            f"names or files of sites, or: list, or: fault KIND TARGET, with KIND one of {', '.join(KINDS)}",
+            "시설 이름이나 파일, 또는 list, 또는 fault 종류 대상, 또는 city(도시 전체의 게이트웨이)",
+            f"names or files of sites, or: list, or: fault KIND TARGET, with KIND one of {', '.join(KINDS)}, "
+            "or: city (the gateways of all of it)",
         ),
     )
     parser.add_argument(
@@ -57,6 +59,9 @@ def options(parser: argparse.ArgumentParser) -> None:
         default="mqtt://127.0.0.1:1883",
         help=say("게이트웨이 파일의 브로커 주소", "the broker in the gateways' files"),
     )
+    parser.add_argument(
+        "--meters", type=int, default=20_000, help=say("city의 계량기 수, 기본 20000", "meters of city, default 20000")
+    )
     parser.add_argument("--off", action="store_true", help=say("고장을 끔", "switch the fault off"))
     parser.add_argument("--value", type=float, help=say("고장의 크기", "how much of a fault"))
     parser.add_argument("--quantity", default="", help=say("고장 난 측정 항목", "the quantity that a fault befalls"))
@@ -68,9 +73,23 @@ def run(args: argparse.Namespace) -> int:
         _list()
     elif args.what[0] == "fault":
         _fault(args)
+    elif args.what == ["city"]:
+        _city(args)
     else:
         _simulate(args)
     return 0
+
+
+def _city(args: argparse.Namespace) -> None:
+    from commands import simulate_city  # noqa: PLC0415  # the arrays and stores are loaded only by who uses them
+
+    _check_tick(args.tick)
+    simulate_city.run(args)
+
+
+def _check_tick(tick_s: int) -> None:
+    if not 1 <= tick_s <= DAY_S:
+        raise UsageProblem(f"--tick {tick_s}: 1~{DAY_S}이어야 합니다", f"--tick {tick_s}: expected 1 to {DAY_S}")
 
 
 def _list() -> None:
@@ -95,8 +114,7 @@ def _fault(args: argparse.Namespace) -> None:
 def _simulate(args: argparse.Namespace) -> None:
     sites = [load_sim_site(name) for name in args.what]
     parse_broker(args.broker)
-    if not 1 <= args.tick <= DAY_S:
-        raise UsageProblem(f"--tick {args.tick}: 1~{DAY_S}이어야 합니다", f"--tick {args.tick}: expected 1 to {DAY_S}")
+    _check_tick(args.tick)
     for folder in (args.data, *(args.data / site.site for site in sites)):
         _make_folder(folder)
     # while these are blocked no thread is struck by them: `sigwait` takes them, and all is put away in order

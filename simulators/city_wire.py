@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from contract.problems import Problem
 from simulators import mqtt_packets
 
+FILES_BESIDE = 200  # descriptors of a process that are no gateway's connection
 READ_BYTES = 65_536
 UNHEARD_LIMIT = 60_000  # packets without PUBACK; a number stands for one packet at a time
 
@@ -154,11 +156,13 @@ class Connections:
         self._happened.append(Happened(connection.number, "closed"))
 
 
-def open_files(wanted: int) -> int:
-    """Let this process, and those it starts, have so many files open where the system allows it: how many it may."""
+def allow_files(needed: int) -> None:
+    """Let this process, and those that it starts, have so many files open. Raises Problem."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < allowed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-        return allowed
-    return max(soft, allowed)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise Problem(
+            f"프로세스마다 파일 {needed:,}개가 필요한데 {hard:,}개까지만 열 수 있습니다 (ulimit -Hn)",
+            f"each process needs {needed:,} open files, but only {hard:,} are allowed (ulimit -Hn)",
+        )
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
