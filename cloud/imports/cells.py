@@ -32,11 +32,12 @@ _TIMES = {"천": 1000, "만": 10_000, "백만": 1_000_000, "": 1}
 _ERRORS = ("#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#N/A", "#NUM!", "#NULL!")
 _MINUS = "-−–△▲▽▼"
 MAX_MILLI = 10**15
+_USUAL = re.compile(r"(\d+|\d{1,3}(?:,\d{3})+)(?:\.(\d+))?")
 _NUMBER = re.compile(r"(\d+)(?:\.(\d*))?|\.(\d+)")
 _GROUPED = re.compile(r"\d{1,3}(?:([, ])\d{3})(?:\1\d{3})*(?:\.\d*)?")
 _EXPONENT = re.compile(r"\d+(?:\.\d+)?[eE][+-]?\d+")
 _WITH_UNIT = re.compile(r"([^A-Za-z가-힣]+?)\s*([A-Za-z가-힣][A-Za-z0-9가-힣^]*)")
-_JUNK = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\0"))
+_JUNK = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 _YEAR_MONTH = (
     re.compile(r"(\d{4})(\d{2})"),
     re.compile(r"(\d{4})(\d{2})\d{2}"),
@@ -51,8 +52,11 @@ _SERIAL_0 = date(1899, 12, 30)  # day 0 of a spreadsheet's dates, from March 190
 
 def clean(cell: str) -> str:
     """Without outer blanks, zero-width characters, full-width forms and no-break spaces."""
-    if cell.isascii():
-        return cell.strip().replace("\0", "")
+    return cell.strip() if cell.isascii() else _clean(cell)
+
+
+@lru_cache(65_536)
+def _clean(cell: str) -> str:
     return unicodedata.normalize("NFKC", cell).translate(_JUNK).strip()
 
 
@@ -70,6 +74,15 @@ def unit(text: str) -> tuple[OurUnit, int, int] | None:
         if name.startswith(prefix) and (found := _BASE.get(name.removeprefix(prefix))):
             return found[0], found[1] * times, found[2]
     return None
+
+
+def usual(cell: str) -> tuple[int, int] | None:
+    """As `number` of what nearly all cells hold, 1234 or 1,234.5; None for anything else."""
+    found = _USUAL.fullmatch(cell)
+    if found is None or len(cell) > 18:
+        return None
+    whole, fraction = found.groups("")
+    return int(whole.replace(",", "") + fraction), 10 ** len(fraction)
 
 
 def number(cell: str) -> tuple[int, int]:

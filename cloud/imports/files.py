@@ -107,7 +107,7 @@ def decode(data: bytes) -> tuple[str, str]:
             "표가 아닙니다. CSV(UTF-8, CP949, UTF-16), XLSX 또는 XLS 파일이어야 합니다",
             "no table; expected CSV (UTF-8, CP949, UTF-16), XLSX or XLS",
         )
-    return text, encoding
+    return text.replace("\0", ""), encoding
 
 
 def _nul_side(data: bytes) -> str | None:
@@ -151,7 +151,7 @@ def _records(text: str, delimiter: str) -> Iterable[tuple[int, list[str]]]:
 def _numbered(rows: Iterable[tuple[int, list[str]]]) -> tuple[tuple[int, list[str]], ...]:
     kept = []
     for at, cells in rows:
-        cleaned = [clean(cell) if cell else "" for cell in cells]
+        cleaned = [cell.strip() if cell.isascii() else clean(cell) for cell in cells]
         if not any(cleaned):
             continue
         while not cleaned[-1]:

@@ -91,16 +91,17 @@ class RowReader:
 
     def amount(self, line: list[str], quantity: Quantity) -> Amount:
         """In thousandths of our unit."""
-        text, named = line[quantity.column], ""
-        if not text.isdigit():
-            text, named = cells.split_unit(text)
+        cell = line[quantity.column]
+        value, (text, named) = cells.usual(cell), (cell, "")
+        if value is None:
+            text, named = cells.split_unit(cell)
         unit = self._unit(named or self.cell(line, "unit") or quantity.unit or self._mapping.unit)
-        if (suppressed := self._missing.get(line[quantity.column].lower())) is not None:
+        if (suppressed := self._missing.get(cell.lower())) is not None:
             return Amount(None, unit[0], suppressed)
         try:
-            return Amount(cells.milli(cells.number(text), unit[1], unit[2]), unit[0])
+            return Amount(cells.milli(value or cells.number(text), unit[1], unit[2]), unit[0])
         except RowError as error:
-            raise RowError(error.code, line[quantity.column]) from error
+            raise RowError(error.code, cell) from error
 
     def customers(self, line: list[str]) -> int | None:
         """A whole number, null where the file has none, or where a customer would be counted in several items."""

@@ -59,7 +59,7 @@ class Totals:
         self._others = [column for column in range(len(layout.names)) if column not in known]
         self._across = [at for at, quantity in enumerate(layout.quantities) if is_total(quantity.kind, words)]
         self._pick = _picker([column for role, column in layout.roles.items() if role not in _VALUES])
-        self._is_total = lru_cache(65_536)(lambda label: is_total(label, words))
+        self._is_total = lru_cache(65_536)(lambda label: not label.isdigit() and is_total(label, words))
         self._rows: list[_Line] = []
         self._stated: list[tuple[int, _Line, tuple[str, ...]]] = []
 

@@ -270,3 +270,8 @@ def test_an_empty_place_means_the_one_above_only_where_cells_were_merged_or_the_
     assert refusals(read(data)) == [(3, reasons.NO_MONTH)]
     filled = read(data, terms(fill_down=("month", "district")))
     assert quantities(filled) == {(DONG_GU, "주택용"): 7_000, (DONG_GU, "산업용"): 8_000}
+
+
+def test_a_number_that_the_agency_writes_for_missing_is_missing() -> None:
+    reading = read(kepco("202401,동구,주택용,1,99999"), terms(missing=("99999",)))
+    assert (quantities(reading), reading.missing) == ({(DONG_GU, "주택용"): None}, 1)
