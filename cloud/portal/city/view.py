@@ -14,8 +14,9 @@ from cloud.portal.texts import Language, Say
 HOUR_S = 3600
 LATE_S = 5400  # no new slot for so long: somebody should be told
 
-_KWH = ((1, "unit.kwh"), (1_000, "unit.mwh"), (1_000_000, "unit.gwh"))
-_M3 = ((1, "unit.m3"), (1_000_000, "unit.million_m3"))
+# From how much on, the divisor, the unit.
+_KWH = ((0, 1, "unit.kwh"), (10_000, 1_000, "unit.mwh"), (10_000_000, 1_000_000, "unit.gwh"))
+_M3 = ((0, 1, "unit.m3"), (1_000_000, 1_000_000, "unit.million_m3"))
 UNITS = {"electricity": _KWH, "gas": _M3, "water": _M3, "heat": _KWH, "production": _KWH}
 
 SHOWS = {name: f"utility.{name}" for name in MEASURES}
@@ -129,9 +130,8 @@ def greatest(rows: Iterable[Row], show: str) -> int:
 
 
 def scale_of(show: str, most_milli: int) -> Scale:
-    """Divisor and unit in which the greatest has two to five digits before the point."""
-    fitting = [(by, unit) for by, unit in UNITS[show] if abs(most_milli) >= by * 10_000]
-    return fitting[-1] if fitting else UNITS[show][0]
+    """The divisor and unit in which the greatest has not too many digits."""
+    return [(by, unit) for least, by, unit in UNITS[show] if abs(most_milli) >= least * 1000][-1]
 
 
 def amount(milli: int, scale: Scale) -> str:
