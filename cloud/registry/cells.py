@@ -88,10 +88,9 @@ def complaint(column: Column, text: str) -> Text:
     more = f" ({', '.join(column.choices)})" if column.choices else ""
     if column.kind in ("whole", "number"):
         more = f" ({column.low:g}~{column.high:g})"
-    kind = KINDS[column.kind]
-    return Text(
-        f"{column.name} '{text}': {kind.ko}{more}이어야 합니다", f"{column.name} '{text}': expected {kind.en}{more}"
-    )
+    kind, name = KINDS[column.kind], column.name
+    shown = "".join(c if c.isprintable() else " " for c in text[:SHOWN]) + "…" * (len(text) > SHOWN)
+    return Text(f"{name} '{shown}': {kind.ko}{more}이어야 합니다", f"{name} '{shown}': expected {kind.en}{more}")
 
 
 def parse_column(

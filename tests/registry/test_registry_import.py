@@ -204,3 +204,15 @@ def test_blank_lines_shift_no_line_numbers(tmp_path: Path) -> None:
     registry = city(tmp_path)
     with pytest.raises(Problem, match=r"meters.csv:4: meters 'm3': unknown building 'b9'"):
         take(registry, meters=f"{HEADER}\n\n,,,,,,,,,,,\n" + meters_csv(Meter("m3", building="b9")).split("\n")[1])
+
+
+def test_a_refused_cell_is_shown_short_and_on_one_line(bare: Registry) -> None:
+    with pytest.raises(Problem) as refused:
+        take(bare, sites='site,name_ko\ns1,"a\nb"\n' + f"s2,{'x' * 500}\n")
+    assert "\n" not in str(refused.value)
+    assert "name_ko 'a b'" in str(refused.value)
+    assert f"name_ko '{'x' * 60}…'" in str(refused.value)
+
+
+def test_a_file_of_a_header_alone_changes_nothing(bare: Registry) -> None:
+    assert take(bare, meters=f"{HEADER}\n").act == 0
