@@ -9,9 +9,9 @@ from typing import Any
 
 from cloud.imports import cells, regions
 from cloud.imports.reasons import RowError
-from cloud.imports.tables import url_of
+from cloud.imports.tables import FILE, url_of
 from cloud.registry import snapshot
-from contract.problems import UsageProblem
+from contract.problems import Problem, UsageProblem
 
 SEOUL = timezone(timedelta(hours=9))
 
@@ -21,7 +21,6 @@ def database_url(args: argparse.Namespace) -> str | None:
     if args.database and args.registry:
         raise UsageProblem("--database와 --registry 중 하나만", "--database, --registry: expected one of them")
     if args.registry:
-        args.registry.mkdir(parents=True, exist_ok=True)
         return url_of(args.registry)
     return str(args.database) if args.database else None
 
@@ -33,7 +32,21 @@ def needed_url(args: argparse.Namespace) -> str:
             "어디에 둘지 --registry DIR 또는 --database URL로 알려 주십시오",
             "where to? expected --registry DIR or --database URL",
         )
+    if args.registry:
+        try:
+            args.registry.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Problem(
+                f"{args.registry}: 쓸 수 없습니다: {error.strerror}",
+                f"{args.registry}: cannot be written: {error.strerror}",
+            ) from error
     return url
+
+
+def existing_url(args: argparse.Namespace) -> str | None:
+    """The same where there is one already: looking makes none."""
+    url = database_url(args)
+    return None if args.registry and not (args.registry / FILE).is_file() else url
 
 
 def own_mappings(args: argparse.Namespace) -> Path | None:

@@ -16,7 +16,7 @@ from cloud.imports.reasons import REASONS, Refused
 from cloud.imports.tables import open_database
 from commands.cloud_import_common import (
     amount,
-    database_url,
+    existing_url,
     months_of,
     needed_url,
     own_mappings,
@@ -35,7 +35,7 @@ SHOWN = 20  # refused rows, and totals that do not agree
 
 def run(args: argparse.Namespace) -> int:
     """0 when it was done or could be, 1 where nothing can be taken, or --strict found a refused row."""
-    url = needed_url(args) if args.what == "run" else database_url(args)
+    url = needed_url(args) if args.what == "run" else existing_url(args)
     name, chosen = mapping.load(args.mapping, own_mappings(args))
     terms = Terms(
         mapping=chosen,

@@ -16,7 +16,7 @@ from decimal import Decimal
 import msgspec
 from python_calamine import CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
-MEMORY_BYTES = 3 << 30
+MEMORY_BYTES = 2 << 30
 CPU_S = 120
 PASSWORD, NO_SHEET = 3, 4  # exit statuses; any other than 0 says that the file is broken or too large
 

@@ -12,6 +12,7 @@ import pytest
 from pyarrow import ipc
 
 from cloud.imports.compare import METERED
+from cloud.imports.tables import FILE
 from commands.__main__ import main
 from tests.imports.reading_files import JANUARY, kepco, save
 
@@ -47,9 +48,9 @@ def test_a_preview_shows_what_is_understood_and_keeps_nothing(call: Called, tmp_
     assert "k.csv (utf-8 ,): 2 items of 3 rows, 0 missing, 1 suppressed, 1 refused" in out
     assert "row 4, 사용량 '(1)': a negative number" in out
     assert "2024-01  district  7.5  kWh" in out
+    assert not (tmp_path / FILE).exists()
+    assert call("preview", path, "--mapping", "kepco-contract", registry=False)[0] == 0
     assert as_json(call, "list")["imports"] == []
-    status, out, _ = call("preview", path, "--mapping", "kepco-contract", registry=False)
-    assert status == 0
 
 
 def test_run_list_undo(call: Called, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +134,12 @@ def test_what_cannot_be_done_is_one_line(
 def test_nowhere_to_keep_it_is_said_before_the_file_is_read(call: Called) -> None:
     status, _, err = call("run", "none.csv", "--mapping", "water", registry=False)
     assert (status, err) == (2, "bitgoeul: where to? expected --registry DIR or --database URL\n")
+
+
+def test_a_registry_that_is_no_folder_is_named(call: Called, tmp_path: Path) -> None:
+    path = str(save(tmp_path / "k.csv", kepco(*ROWS)))
+    status, _, err = call("run", path, "--mapping", "kepco-contract", "--registry", path, registry=False)
+    assert (status, err) == (1, f"bitgoeul: {path}: cannot be written: File exists\n")
 
 
 def test_mappings_are_listed_suggested_saved_and_used(call: Called, tmp_path: Path) -> None:
