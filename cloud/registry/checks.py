@@ -120,14 +120,19 @@ _OTHERS = (
 
 
 def check_book(book: Book) -> None:
-    """Raises Problem that names what contradicts itself, by file and line where it was given in a file."""
+    """Raises Contradiction that names what contradicts itself, by file and line where it was given in a file.
+
+    What the change does not touch was looked at when it came.
+    """
     book.run(
         "CREATE OR REPLACE TABLE quantities AS FROM given",
         given=pa.table({"quantity": list(QUANTITIES), "of": [quantity.utility for quantity in QUANTITIES.values()]}),
     )
-    for checks in (_missing(), _references(), (*_periods(), *_OTHERS), _overlaps()):
+    touched = book.touched
+    for checks in (_missing(touched), _references(touched), (*_periods(touched), *_OTHERS), _overlaps(touched)):
         find(book, checks)
-    _refuse_cycles(book)
+    if "meters" in touched:
+        _refuse_cycles(book)
 
 
 def find(book: Book, checks: Iterable[Check]) -> None:
@@ -163,10 +168,10 @@ def check_areas(book: Book) -> None:
     complain(complaints_of(book, rows, ko, en), Contradiction)
 
 
-def _missing() -> Iterator[Check]:
+def _missing(touched: set[str]) -> Iterator[Check]:
     for entity in ENTITIES.values():
         for column in entity.columns:
-            if column.needed:
+            if column.needed and entity.name in touched:
                 yield Check(
                     f"SELECT origin, {key_sql(entity)} FROM now_{entity.name} WHERE {column.field} IS NULL",
                     f"{entity.name} '{{0}}': {column.name}이(가) 필요합니다",
@@ -174,8 +179,10 @@ def _missing() -> Iterator[Check]:
                 )
 
 
-def _references() -> Iterator[Check]:
+def _references(touched: set[str]) -> Iterator[Check]:
     for name, column, other, key in REFERENCES:
+        if not {name, other} & touched:
+            continue
         of_top = " AND r.parent != 0" if (name, column) == ("regions", "parent") else ""
         yield Check(
             f"SELECT r.origin, {key_sql(ENTITIES[name], 'r.')}, r.{column} FROM now_{name} r "
@@ -185,17 +192,18 @@ def _references() -> Iterator[Check]:
         )
 
 
-def _periods() -> Iterator[Check]:
+def _periods(touched: set[str]) -> Iterator[Check]:
     for name, start, end in PERIODS:
-        yield Check(
-            f"SELECT origin, {key_sql(ENTITIES[name])}, iso({start}_s), iso({end}_s) FROM now_{name} "
-            f"WHERE {end}_s <= {start}_s",
-            f"{name} '{{0}}': {end} '{{2}}'이(가) {start} '{{1}}'보다 뒤여야 합니다",
-            f"{name} '{{0}}': ends before it begins; expected {end} '{{2}}' after {start} '{{1}}'",
-        )
+        if name in touched:
+            yield Check(
+                f"SELECT origin, {key_sql(ENTITIES[name])}, iso({start}_s), iso({end}_s) FROM now_{name} "
+                f"WHERE {end}_s <= {start}_s",
+                f"{name} '{{0}}': {end} '{{2}}'이(가) {start} '{{1}}'보다 뒤여야 합니다",
+                f"{name} '{{0}}': ends before it begins; expected {end} '{{2}}' after {start} '{{1}}'",
+            )
 
 
-def _overlaps() -> Iterator[Check]:
+def _overlaps(touched: set[str]) -> Iterator[Check]:
     def pairs(name: str, key: str, start: str, end: str) -> str:
         return (
             f"(SELECT *, lag({end}) OVER w AS until, lag(origin) OVER w AS origin_before, "
@@ -205,12 +213,15 @@ def _overlaps() -> Iterator[Check]:
         )
 
     for name, key, start, end, ko, en in STRETCHES:
-        yield Check(
-            f"SELECT coalesce(origin, origin_before), {key}, iso({start}), iso(until) "
-            f"FROM {pairs(name, key, start, end)}",
-            f"{ko}: 기간이 겹칩니다. {{1}}에 시작하는데 앞의 것은 {{2}}에 끝납니다 (비었으면 끝나지 않음)",
-            f"{en}: overlapping stretches; one begins at {{1}}, the one before ends at '{{2}}' (empty: never)",
-        )
+        if name in touched:
+            yield Check(
+                f"SELECT coalesce(origin, origin_before), {key}, iso({start}), iso(until) "
+                f"FROM {pairs(name, key, start, end)}",
+                f"{ko}: 기간이 겹칩니다. {{1}}에 시작하는데 앞의 것은 {{2}}에 끝납니다 (비었으면 끝나지 않음)",
+                f"{en}: overlapping stretches; one begins at {{1}}, the one before ends at '{{2}}' (empty: never)",
+            )
+    if "assignments" not in touched:
+        return
     ko, en = (
         "계량기 '{0}': {1}에 게이트웨이 '{2}'와(과) '{3}'에",
         "meter '{0}': at {1} it is at gateways '{2}' and '{3}'",
