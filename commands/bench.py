@@ -24,6 +24,10 @@ BENCHES: dict[str, tuple[str, Text]] = {
         "commands.bench_city",
         Text("도시 전체를 받고 정산하며 얼마나 남는가", "a whole city taken in and settled, and what is left idle"),
     ),
+    "settle": (
+        "commands.bench_settle",
+        Text("도시 한 구간의 정산과 하루의 규칙", "one slot of a whole city settled, and the rules of its day"),
+    ),
     "line": (
         "commands.bench_line",
         Text("선로를 얼마나 채워 쓰고 죽은 계량기를 견디는가", "how full a line is used, and dead meters borne"),

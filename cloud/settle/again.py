@@ -25,18 +25,25 @@ SeriesArray = npt.NDArray[np.int32]
 
 @dataclass
 class _Pending:
-    """Series that are still to be settled, by slot."""
+    """Series that are still to be settled, by slot; whether they came from the slot before or begin here."""
 
     until_s: int
-    by_slot: dict[int, list[SeriesArray]] = field(default_factory=dict)
+    by_slot: dict[int, list[tuple[SeriesArray, bool]]] = field(default_factory=dict)
 
-    def add(self, slot_s: int, series: SeriesArray) -> None:
+    def add(self, slot_s: int, series: SeriesArray, *, onward: bool = False) -> None:
         if len(series) and slot_s < self.until_s:
-            self.by_slot.setdefault(slot_s, []).append(series)
+            self.by_slot.setdefault(slot_s, []).append((series, onward))
 
-    def take(self) -> tuple[int, SeriesArray]:
+    def take(self) -> tuple[int, SeriesArray, SeriesArray]:
+        """The earliest slot, those that came onward, and those that begin there."""
         slot_s = min(self.by_slot)
-        return slot_s, np.unique(np.concatenate(self.by_slot.pop(slot_s)))
+        found = self.by_slot.pop(slot_s)
+        none = np.zeros(0, np.int32)
+        onward, begun = (
+            np.unique(np.concatenate([none, *(series for series, came in found if came is way)]))
+            for way in (True, False)
+        )
+        return slot_s, onward, np.setdiff1d(begun, onward)
 
 
 def settle_marked(engine: Engine, keep_going: Callable[[], bool], said: Callable[[int, int], None]) -> bool:
@@ -54,8 +61,10 @@ def settle_marked(engine: Engine, keep_going: Callable[[], bool], said: Callable
     while pending.by_slot:
         if not keep_going():
             return False
-        slot_s, series = pending.take()
-        _settle_slot(engine, slot_s, series, pending)
+        slot_s, onward, begun = pending.take()
+        begun = _from_gap_on(engine, slot_s, begun, pending)
+        if len(onward) + len(begun):
+            _settle_slot(engine, slot_s, np.union1d(onward, begun), pending)
         done += 1
         said(done, len(pending.by_slot))
     engine.settled.finish(Batch(usage=USAGE.empty_table(), edges=EDGES.empty_table(), stale=stale, marks_done=last))
@@ -77,6 +86,20 @@ def _expand(marks: pa.Table, first_s: int, settled_s: int) -> tuple[_Pending, li
     return pending, sorted(stale)
 
 
+def _from_gap_on(engine: Engine, slot_s: int, series: SeriesArray, pending: _Pending) -> SeriesArray:
+    """Those that begin with a reading. The others are in a gap, all of which is to be settled again: what this slot
+    finds may close it in another way, or no longer.
+    """
+    if not len(series):
+        return series
+    edges = engine.settled.edges(slot_s - SLOT_S, series)
+    owner, time_s = edges["series"].to_numpy(), edges["time_s"].to_numpy()
+    first_s = np.where(time_s % SLOT_S == 0, time_s, time_s // SLOT_S * SLOT_S)
+    for one in np.unique(first_s).tolist():
+        pending.add(one, np.sort(owner[first_s == one]), onward=True)
+    return np.setdiff1d(series, owner)
+
+
 def _settle_slot(engine: Engine, slot_s: int, series: SeriesArray, pending: _Pending) -> None:
     some, outcome = engine.settle_some(slot_s, series)
     usage = usage_table(some, outcome.usage)
@@ -90,7 +113,7 @@ def _settle_slot(engine: Engine, slot_s: int, series: SeriesArray, pending: _Pen
     engine.settled.finish(Batch(usage=changed, edges=edges, stale=stale.tolist(), removed=(slot_s, removed)))
     # who still has no reading at the slot's end, or another than before, is what the next slot begins with
     still_open = some.series[pc.is_valid(edges["time_s"]).to_numpy(zero_copy_only=False)]
-    pending.add(slot_s + SLOT_S, np.union1d(moved, still_open))
+    pending.add(slot_s + SLOT_S, np.union1d(moved, still_open), onward=True)
     _add_dependents(engine, slot_s, changed, pending)
 
 

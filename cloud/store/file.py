@@ -20,6 +20,8 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
 }
 
+_QUIET = "SET enable_progress_bar = false"  # it would write over the log, and belongs to each connection
+
 # what may pass: a full disk, a failed write, memory; anything else is a mistake in our own SQL
 _PASSING = (duckdb.OperationalError, duckdb.FatalException)
 
@@ -67,6 +69,7 @@ class AreaFile:
             with self._opening:
                 cursor = self._reader.cursor()
             with contextlib.closing(cursor):
+                cursor.execute(_QUIET)
                 yield cursor
         except _PASSING as error:
             raise StoreUnavailable(f"{self.path}: {_line(error)}") from error
@@ -122,6 +125,7 @@ class AreaFile:
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(path, config=_SETTINGS)
+    connection.execute(_QUIET)
     tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     if not tables:
         connection.begin()

@@ -125,6 +125,11 @@ def test_v11_a_register_turns_over() -> None:
     assert run(Meters([over], carried=(0, 9999.0), digits=4)).carried.value[0] == 0.4
 
 
+def test_v11_a_register_above_its_digits_has_not_turned_over() -> None:
+    usage = run(Meters([[(300, 9929.5), (600, 99.0), (900, 99.3)]], carried=(0, 9929.4), digits=3)).usage
+    assert row(usage)[:2] == (None, Grade.N)
+
+
 def test_v11_a_fall_from_below_is_a_reset() -> None:
     anew = [(300, 100.5), (600, 0.0), (660, 0.1), (900, 0.4)]
     outcome = run(Meters([anew], digits=4))
