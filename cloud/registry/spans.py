@@ -64,11 +64,12 @@ _CUT = """
     CREATE TABLE cut AS SELECT * FROM (
         SELECT m.meter, greatest(l.from_s, a.from_s, s.from_s, c.from_s, h.from_s) AS from_s,
             least(l.to_s, a.to_s, s.to_s, c.to_s, h.to_s) AS to_s, m.quantities, m.utility, m.role, m.parent,
-            a.gateway, g.area, coalesce(h.site, g.site) AS site, h.region, h.use, l.life, l.digits, l.opening,
+            a.gateway, g.area, coalesce(h.site, g.site) AS site, coalesce(h.region, t.region) AS region,
+            h.use, l.life, l.digits, l.opening,
             l.closing, s.multiplier, c.max_per_h, greatest(m.origin, l.origin, a.origin, g.origin, h.origin) AS origin
         FROM now_meters m JOIN mounted l USING (meter) JOIN now_assignments a USING (meter)
         JOIN now_gateways g USING (gateway) LEFT JOIN scaled s USING (meter) LEFT JOIN limited c USING (meter)
-        LEFT JOIN housed h USING (building))
+        LEFT JOIN housed h USING (building) LEFT JOIN now_sites t ON t.site = coalesce(h.site, g.site))
     WHERE from_s < to_s"""
 # what may change in time
 _SAME = "gateway, area, site, region, use, life, digits, opening, closing, multiplier, max_per_h"
@@ -86,7 +87,7 @@ _JOINED = f"""
     UNION ALL FROM cut ANTI JOIN several USING (meter)"""
 _SPANS = f"""
     SELECT s.meter, q.quantity, s.from_s, s.to_s, s.area, s.gateway, s.site,
-        coalesce(s.region, t.region, 0)::INT AS region, coalesce(s.use, 0)::UTINYINT AS use,
+        coalesce(s.region, 0)::INT AS region, coalesce(s.use, 0)::UTINYINT AS use,
         (list_position({list(UTILITIES)}, s.utility) - 1)::UTINYINT AS utility,
         (list_position({list(ROLES)}, s.role) - 1)::UTINYINT AS role, s.parent, s.life::INT AS life,
         coalesce(s.digits, 0)::UTINYINT AS digits, if(q.scaled, coalesce(s.multiplier, 1), 1) AS multiplier,

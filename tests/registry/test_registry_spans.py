@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cloud.registry import snapshot
 from cloud.registry.change import Registry, publish
 from cloud.registry.importing import import_parts, read_parts
 from cloud.registry.snapshot import OPEN_FROM_S, OPEN_TO_S
+from contract.problems import Problem
 from tests.registry.city import FILES, JAN_S, JUN_S, KIM, MAR_S, POWER, SEP_S, Meter, city, empty_registry, take
 
 
@@ -73,6 +76,17 @@ def test_outside_of_what_is_known_of_a_building_its_meters_stay(tmp_path: Path) 
         ("m9", JUN_S, SEP_S, 0, 0),
         ("m9", SEP_S, OPEN_TO_S, 4, 3),
     ]
+
+
+def test_a_meter_outside_of_buildings_is_where_its_gateways_site_is(tmp_path: Path) -> None:
+    registry = city(tmp_path)
+    header = f"meter,utility,quantities,gateway\nm9,electricity,{POWER}"
+    take(registry, gateways="gateway,area,site\ng3,west,\n", meters=f"{header},g3\n")
+    assert spans(registry, "meter", "site", "region", "live")[1:] == [("m9", None, 0, False)]
+    with pytest.raises(Problem, match=r"dong 3 \(충장동\): split between the areas 'main' and 'west'"):
+        take(registry, gateways="gateway,site\ng3,hall\n")
+    take(registry, gateways="gateway,area,site\ng3,main,hall\n")
+    assert spans(registry, "meter", "site", "region", "live")[1:] == [("m9", "hall", 3, True)]
 
 
 def test_a_multiplier_is_no_voltages_and_a_register_no_powers(tmp_path: Path) -> None:
