@@ -4,12 +4,15 @@ them is to be judged again.
 Nothing here judges.
 """
 
+from collections.abc import Mapping
+
 import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from cloud.store.file import AreaFile
+from contract.quantities import QUANTITIES
 
 # A register's day: `milli` over its known slots, `measured_slots` came from the meter, `trusted_slots` serve as like
 # days, `estimated_milli` is what of the sum rests on an estimate, `highest_milli` the highest measured slot.
@@ -54,6 +57,24 @@ _FORGET = (
     "DELETE FROM rejudge",
     "UPDATE judged SET day = NULL",
 )
+
+_FINDINGS = """
+    SELECT day, meter, quantity, bit_or(rules) AS rules, bit_or(passed) AS passed, sum(shift)::TINYINT AS shift
+    FROM findings JOIN series USING (series)
+    WHERE day >= $start AND day < $end AND ($meter IS NULL OR meter = $meter)
+    GROUP BY day, meter, quantity HAVING bit_or(rules) & $rules != 0 ORDER BY day, meter, quantity LIMIT $limit"""
+_FLAGGED = """
+    SELECT slot_s, meter, quantity, milli, grade, flags FROM usage JOIN series USING (series)
+    WHERE slot_s >= $start AND slot_s < $end AND ($meter IS NULL OR meter = $meter)
+        AND (grade = $grade OR ($grade IS NULL AND (grade != 0 OR flags != 0)))
+        AND (flags & $rules != 0 OR $rules = $all)
+    ORDER BY slot_s, meter, quantity LIMIT $limit"""
+_EDITS = """
+    SELECT id, meter, quantity, slot_s, milli, reason, who, at_s FROM edits JOIN series USING (series)
+    WHERE $meter IS NULL OR meter = $meter ORDER BY id DESC LIMIT $limit"""
+_REGISTERS = [name for name, quantity in QUANTITIES.items() if quantity.kind == "register"]
+
+ALL_RULES = 2**32 - 1
 
 SeriesArray = npt.NDArray[np.int32]
 
@@ -149,6 +170,46 @@ class Days:
 
         self._file.write(None, work)
 
+    def registers(self, meter: str) -> pa.Table:
+        """The meter's registers: series and quantity."""
+        query = """SELECT series, quantity FROM series WHERE meter = $meter AND quantity IN (SELECT unnest($registers))
+            ORDER BY quantity"""
+        return self._look(query, {"meter": meter, "registers": _REGISTERS})
+
+    def findings(self, span: tuple[int, int], rules: int, meter: str | None, limit: int) -> pa.Table:
+        """day, meter, quantity, rules, passed, shift of the days span[0] <= day < span[1] on which any of these rules
+        fired.
+        """
+        values = {"start": span[0], "end": span[1], "rules": rules, "meter": meter, "limit": limit}
+        return self._look(_FINDINGS, values)
+
+    def flagged(self, span: tuple[int, int], rules: int, grade: int | None, meter: str | None, limit: int) -> pa.Table:
+        """slot_s, meter, quantity, milli, grade, flags of slots with that grade (None: any but A, or a flag) and any of
+        these rules (ALL_RULES: or none).
+        """
+        values = {"start": span[0], "end": span[1], "rules": rules, "all": ALL_RULES, "limit": limit}
+        return self._look(_FLAGGED, values | {"grade": grade, "meter": meter})
+
+    def slot_counts(self, start_s: int, end_s: int) -> pa.Table:
+        """grade, flags, and how many slots of registers have them."""
+        query = """SELECT grade, flags, count(*) AS slots FROM usage WHERE slot_s >= $start AND slot_s < $end
+            GROUP BY grade, flags ORDER BY grade, flags"""
+        return self._look(query, {"start": start_s, "end": end_s})
+
+    def day_counts(self, first_day: int, end_day: int) -> pa.Table:
+        """rules, and how many days of registers have these findings."""
+        query = """SELECT rules, count(*) AS days FROM findings WHERE day >= $start AND day < $end
+            GROUP BY rules ORDER BY rules"""
+        return self._look(query, {"start": first_day, "end": end_day})
+
+    def edits(self, meter: str | None, limit: int) -> pa.Table:
+        """id, meter, quantity, slot_s, milli, reason, who, at_s; the latest first."""
+        return self._look(_EDITS, {"meter": meter, "limit": limit})
+
+    def _look(self, query: str, values: Mapping[str, object]) -> pa.Table:
+        with self._file.reading() as connection:
+            return connection.sql(query, params=dict(values)).to_arrow_table()
+
     def _of_series(self, query: str, span: tuple[int, int], series: SeriesArray) -> pa.Table:
         bounds = {"start": span[0], "end": span[1], "low": int(series[0]), "high": int(series[-1])}
         query += " AND series BETWEEN $low AND $high"
@@ -157,14 +218,6 @@ class Days:
                 connection.register("asked", pa.table({"series": series}))
                 query += " AND series IN (SELECT series FROM asked)"
             return connection.sql(query, params=bounds).to_arrow_table()
-
-
-def read_findings(connection: duckdb.DuckDBPyConnection, where: str, values: dict[str, object]) -> pa.Table:
-    """FINDINGS, one row a day and series, of which `where` (about d.day and s.meter) holds; with meter and quantity."""
-    query = f"""SELECT d.day, s.meter, s.quantity, bit_or(rules) AS rules, bit_or(passed) AS passed,
-            max(shift) + min(shift) AS shift
-        FROM findings d JOIN series s USING (series) WHERE {where} GROUP BY ALL ORDER BY d.day, s.meter, s.quantity"""  # noqa: S608  # our own names
-    return connection.sql(query, params=values).to_arrow_table()
 
 
 def _with(writer: duckdb.DuckDBPyConnection, given: pa.Table, statement: str) -> None:

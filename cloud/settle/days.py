@@ -1,0 +1,296 @@
+"""The day's rules over all registers of an area, once a local day is settled, and again where it has changed.
+
+What is found is a function of the usage and of the day sums of the 28 days before, so that judging again, in the
+order of days, ends where judging anew ends. Grades of usage stay as settling gave them: findings stand beside.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cloud.metering import day_rules
+from cloud.metering.arrays import Bits, Bools, Floats, Floats32, Grades, Ints
+from cloud.metering.calendar import BACK, SLOTS, begin_s, days_before, like_mask
+from cloud.metering.codes import DAY_S, SLOT_S, Grade, Rule
+from cloud.metering.day_rules_data import Day, Found, Meters, Past, keep, mean_profile
+from cloud.metering.day_rules_sums import parent_child
+from cloud.metering.families import PRODUCTION
+from cloud.metering.readings import OFF_GRID_MS, UNKNOWN, thousandths
+from cloud.settle.days_roll import LIMITS, Roll, roll_of, series_limits
+from cloud.settle.engine import Engine
+from cloud.settle.inputs import columns, local
+from cloud.store.days import DAY_SUMS, FINDINGS, Days
+from cloud.store.settled import Progress
+from contract.quality import FIRST_MISSING
+
+CHUNK = 100_000  # registers at a time: bounds what lies in memory
+THREADS = 2
+LIKE_DAYS = 4  # like days that a meter's profile is made of, the nearest; with three of them whole there is one
+UNIT_MILLI = 10  # one step of a register: most show two decimals
+
+SeriesArray = npt.NDArray[np.int32]
+
+
+def pending_days(days: Days, progress: Progress) -> list[int]:
+    """Whole local days that are settled and not judged, or of which something changed since; ascending."""
+    if progress.first_s is None or progress.settled_s is None:
+        return []
+    first = -(-(progress.first_s - begin_s(0)) // DAY_S)
+    end = (progress.settled_s - begin_s(0)) // DAY_S
+    judged = days.judged()
+    new = range(first if judged is None else max(judged + 1, first), end)
+    return [*(day for day in days.rejudged() if first <= day < end), *new]
+
+
+def judge_day(
+    engine: Engine,
+    days: Days,
+    day: int,
+    keep_going: Callable[[], bool],
+    said: Callable[[int, int], None],
+    outdoor_c: Mapping[int, float] | None = None,
+) -> bool:
+    """Judge one of the `pending_days`, the earliest first; `said` is told how many registers are done, of how many.
+
+    `outdoor_c` are the known mean temperatures by day. False when `keep_going` ended it: the day is then still
+    pending, and judging it again replaces what was kept of it.
+    """
+    roll = roll_of(engine.facts.spans, day)
+    judged = days.judged()
+    series = roll.series
+    if judged is not None and day <= judged:
+        series = days.rejudged_series(day)
+    sky = _sky(day, engine.facts.holidays, outdoor_c or {})
+    for at in range(0, len(series), CHUNK):
+        if not keep_going():
+            return False
+        chunk = series[at : at + CHUNK]
+        part = roll.some(chunk)
+        sums, findings = DAY_SUMS.empty_table(), FINDINGS.empty_table()
+        if len(part.series):
+            sums, findings = _Chunk(engine, days, part, sky).judge()
+        days.replace(day, chunk, sums, findings)
+        said(min(at + CHUNK, len(series)), len(series))
+    if not keep_going():
+        return False
+    days.finish(day, _families(engine, days, roll))
+    return True
+
+
+@dataclass(frozen=True)
+class _Sky:
+    """What a day has in common for all meters: which days are like it, and how warm it was. [28] each but its own."""
+
+    like: Bools
+    past_c: Floats
+    own_c: float
+
+
+def _sky(day: int, holidays: Ints, outdoor_c: Mapping[int, float]) -> _Sky:
+    past = [outdoor_c.get(one, np.nan) for one in days_before(day).tolist()]
+    return _Sky(like_mask(day, holidays), np.array(past), outdoor_c.get(day, np.nan))
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Some registers of a day, all of which are judged from what lies in memory."""
+
+    engine: Engine
+    days: Days
+    roll: Roll
+    sky: _Sky
+
+    def judge(self) -> tuple[pa.Table, pa.Table]:
+        """DAY_SUMS and FINDINGS of these registers."""
+        day, past = self._day(), self._past()
+        profiles = self._like_days(past)
+        delta = self._delta()
+        # a few thousand of one unit at a time: what the rules suit
+        parts = [
+            (unit, which[at : at + day_rules.CHUNK])
+            for unit, which in enumerate(series_limits(self.roll))
+            for at in range(0, len(which), day_rules.CHUNK)
+        ]
+
+        def one(part: tuple[int, Ints]) -> Found:
+            unit, which = part
+            meters = self._meters(which, profiles, delta)
+            return day_rules.judge(_take_day(day, which), _take_past(past, which), meters, LIMITS[unit])
+
+        with ThreadPoolExecutor(THREADS, "judge") as pool:
+            found = list(zip((which for _, which in parts), pool.map(one, parts), strict=True))
+        return self._sums(day), self._findings(found)
+
+    def _day(self) -> Day:
+        roll = self.roll
+        shape = len(roll.series), SLOTS
+        usage, known = np.zeros(shape, np.int64), np.zeros(shape, bool)
+        grade: Grades = np.full(shape, Grade.N, np.uint8)
+        rules: Bits = np.zeros(shape, np.uint32)
+        start_s = begin_s(roll.day)
+        column = columns(self.days.usage((start_s, start_s + DAY_S), roll.series))
+        there, place = _places(column["series"], column["slot_s"], roll.series, start_s)
+        for into, name in ((usage, "milli"), (grade, "grade"), (rules, "flags")):
+            into.reshape(-1)[place] = column[name] if there is None else column[name][there]
+        np.not_equal(usage, UNKNOWN, out=known)
+        known &= grade != Grade.N
+        usage[~known] = 0
+        return Day(roll.day, usage, known, grade, rules, roll.expected_slots, self.sky.own_c)
+
+    def _past(self) -> Past:
+        roll = self.roll
+        shape = len(roll.series), BACK
+        column = columns(self.days.sums(roll.day - BACK, roll.day, roll.series))
+        at = local(column["series"], roll.series)
+        there = np.flatnonzero(at >= 0)
+        place = at[there] * BACK + (roll.day - 1 - column["day"][there])
+        arrays: dict[str, npt.NDArray[np.int64]] = {}
+        for name in ("milli", "measured_slots", "trusted_slots", "highest_milli"):
+            arrays[name] = np.zeros(shape, column[name].dtype)
+            arrays[name].reshape(-1)[place] = column[name][there]
+        slots = {name: arrays[name].astype(np.uint8, copy=False) for name in ("measured_slots", "trusted_slots")}
+        return Past(
+            arrays["milli"],
+            slots["measured_slots"],
+            slots["trusted_slots"],
+            arrays["highest_milli"],
+            self.sky.like,
+            self.sky.past_c,
+        )
+
+    def _like_days(self, past: Past) -> tuple[Ints, Bools]:
+        """Usage of the nearest like days, and which of them have 96 trusted slots. [n, m, 96] and [n, m]."""
+        back = np.flatnonzero(self.sky.like)[:LIKE_DAYS]
+        series = self.roll.series
+        whole: Bools = past.trusted_slots[:, back] == SLOTS
+        usage = np.zeros((len(series), len(back), SLOTS), np.int64)
+        for nth, ago in enumerate(back.tolist()):
+            if not whole[:, nth].any():
+                continue
+            start_s = begin_s(self.roll.day - 1 - ago)
+            column = columns(self.days.usage((start_s, start_s + DAY_S), series, "slot_s, series, milli"))
+            there, place = _places(column["series"], column["slot_s"], series, start_s)
+            # from [n, 96] to [n, m, 96]; what is not known is on a day that is not whole
+            place += place // SLOTS * (len(back) - 1) * SLOTS + nth * SLOTS
+            usage.reshape(-1)[place] = column["milli"] if there is None else column["milli"][there]
+        return usage, whole
+
+    def _delta(self) -> tuple[Ints, Bools]:
+        """The registers' difference over the day, and where it is known: one device and multiplier all day long."""
+        roll = self.roll
+        start_s = begin_s(roll.day)
+        first, last = (self._shown(time_s) for time_s in (start_s, start_s + DAY_S))
+        known = roll.steady & np.isfinite(first) & np.isfinite(last) & (last >= first)
+        milli = [thousandths(np.where(known, one, 0.0), roll.multiplier) for one in (first, last)]
+        return milli[1] - milli[0], known
+
+    def _shown(self, time_s: int) -> Floats:
+        """What each register showed at a moment, NaN where no reading tells."""
+        column = columns(self.engine.store.numbered(time_s, time_s + 1, self.roll.series))
+        at = local(column["series"], self.roll.series)
+        good = (at >= 0) & (column["quality"] < FIRST_MISSING) & (np.abs(column["at_ms"]) <= OFF_GRID_MS)
+        shown = np.full(len(self.roll.series), np.nan)
+        shown[at[good]] = column["value"][good]
+        return shown
+
+    def _meters(self, which: Ints, profiles: tuple[Ints, Bools], delta: tuple[Ints, Bools]) -> Meters:
+        roll = self.roll
+        usage, whole = profiles
+        profile: Floats32 = np.full((len(which), SLOTS), np.nan, np.float32)
+        if usage.shape[1]:
+            profile = mean_profile(usage[which], whole[which], most=LIKE_DAYS)
+        unit = np.maximum(np.rint(roll.multiplier[which] * UNIT_MILLI), 1).astype(np.int64)
+        return Meters(roll.heat[which], roll.production[which], delta[0][which], delta[1][which], unit, profile)
+
+    def _sums(self, day: Day) -> pa.Table:
+        kept = keep(day)
+        days = np.full(len(self.roll.series), self.roll.day, np.int32)
+        counts = (kept.known_slots, kept.measured_slots, kept.trusted_slots)
+        arrays = [days, self.roll.series, kept.sum_milli, *counts, kept.estimated_milli, kept.max_milli]
+        return pa.table(arrays, schema=DAY_SUMS)
+
+    def _findings(self, found: list[tuple[Ints, Found]]) -> pa.Table:
+        series = self.roll.series
+        rules, passed = np.zeros(len(series), np.uint32), np.zeros(len(series), np.uint32)
+        shift = np.zeros(len(series), np.int8)
+        for which, one in found:
+            rules[which], passed[which], shift[which] = one.day, one.passed, one.shift_slots
+        late = self.days.restated(self.roll.day, series)
+        rules[np.isin(series, late)] |= np.uint32(Rule.V18_LATE)
+        fired = np.flatnonzero(rules)
+        days = np.full(len(fired), self.roll.day, np.int32)
+        return pa.table([days, series[fired], rules[fired], passed[fired], shift[fired]], schema=FINDINGS)
+
+
+def _places(
+    of: SeriesArray, slot_s: Ints, series: SeriesArray, start_s: int
+) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.int64]]:
+    """Which rows are of these series (None: all), and the place of these rows in an array [n, 96]."""
+    at = local(of, series)
+    there = None if not len(at) or at.min() >= 0 else np.flatnonzero(at >= 0)
+    if there is not None:
+        at, slot_s = at[there], slot_s[there]
+    at *= SLOTS
+    at += (slot_s - start_s) // SLOT_S
+    return there, at
+
+
+def _take_day(day: Day, which: Ints) -> Day:
+    return replace(
+        day,
+        usage_milli=day.usage_milli[which],
+        known=day.known[which],
+        grade=day.grade[which],
+        rules=day.rules[which],
+        expected_slots=day.expected_slots[which],
+    )
+
+
+def _take_past(past: Past, which: Ints) -> Past:
+    return replace(
+        past,
+        sum_milli=past.sum_milli[which],
+        measured_slots=past.measured_slots[which],
+        trusted_slots=past.trusted_slots[which],
+        max_milli=past.max_milli[which],
+    )
+
+
+def _families(engine: Engine, days: Days, roll: Roll) -> pa.Table:
+    """FINDINGS of V13, from the sums of all registers' day."""
+    plan = engine.plan(begin_s(roll.day) + DAY_S - SLOT_S)
+    tree = plan.meters.tree if len(plan.series) else None
+    if tree is None or not (tree.parent >= 0).any():
+        return FINDINGS.empty_table()
+    table = days.sums(roll.day, roll.day + 1, plan.series)
+    table = table.filter(pc.equal(table["measured_slots"], SLOTS))
+    milli = np.full(len(plan.series) + 1, UNKNOWN, np.int64)
+    at = local(table["series"].to_numpy(), plan.series)
+    milli[at[at >= 0]] = table["milli"].to_numpy()[at >= 0]
+    inward, outward, made = milli[tree.inward], milli[tree.outward], milli[tree.produced]
+    # -1, where a meter has no such register, is the last place, which is unknown
+    sends = tree.outward >= 0
+    known = (inward != UNKNOWN) & (~sends | (outward != UNKNOWN))
+    use = np.where(known, inward, 0) - np.where(known & sends, outward, 0)
+    behind = np.flatnonzero((tree.role == PRODUCTION) & (tree.parent >= 0))
+    np.add.at(use, tree.parent[behind], np.where(made[behind] != UNKNOWN, made[behind], 0))
+    np.logical_and.at(known, tree.parent[behind], made[behind] != UNKNOWN)
+    parent = np.where(tree.role == PRODUCTION, -1, tree.parent)
+    # the registry does not tell whether subs are all that hangs behind a main
+    covered = np.zeros(len(parent), bool)
+    volume = np.zeros(len(plan.series) + 1, bool)
+    volume[:-1] = roll.some(plan.series).volume
+    fired = np.zeros(len(parent), bool)
+    for unit, limits in enumerate(LIMITS):
+        of_unit = volume[tree.inward] == bool(unit)
+        fired |= parent_child(use, known & of_unit, parent, covered, limits)
+    series = np.sort(plan.series[tree.inward[fired]])
+    of = len(series)
+    zeros = np.zeros(of, np.uint32), np.zeros(of, np.int8)
+    rules = np.full(of, Rule.V13_PARENT_CHILD, np.uint32)
+    return pa.table([np.full(of, roll.day, np.int32), series, rules, *zeros], schema=FINDINGS)
