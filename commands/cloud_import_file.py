@@ -80,10 +80,14 @@ def _inert(text: str) -> str:
 
 
 def _parsed(path: Path, table: files.Table, terms: Terms) -> Reading:
+    progress = _progress(len(table.rows))
     try:
-        return parse.parse(table, terms, _progress(len(table.rows)))
+        return parse.parse(table, terms, progress)
     except Problem as problem:
         raise Problem(f"{path}: {problem.text.ko}", f"{path}: {problem.text.en}") from problem
+    finally:
+        if progress and len(table.rows) > parse.PROGRESS_ROWS:
+            print(file=sys.stderr)
 
 
 def _progress(rows: int) -> Callable[[int], None] | None:

@@ -177,6 +177,12 @@ def month_of(year: str, month_number: str) -> date:
         raise RowError(reasons.BAD_MONTH, cell) from error
 
 
+def month_after(month: date, count: int) -> date:
+    """`count` months later, or before where it is negative."""
+    number_of_months = month.year * 12 + month.month - 1 + count
+    return date(number_of_months // 12, number_of_months % 12 + 1, 1)
+
+
 @lru_cache(4096)
 def day(cell: str) -> date:
     """The day that a clean cell names. Raises RowError."""

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cloud.imports.cells import month_after
 from cloud.imports.regions import Regions
 from cloud.metering.codes import UTILITIES
 
@@ -144,7 +145,7 @@ def _by_count(figures: pa.Table) -> list[list[dict[str, Any]]]:
 def _imported(group: list[dict[str, Any]], metered: pa.Table, regions: Regions, region: int) -> Imported | None:
     """From the highest level that has figures: a district's own row, else the rows of its dongs, never both."""
     first = group[0]
-    months = [_after(first["month"], count) for count in range(first["months"])]
+    months = [month_after(first["month"], count) for count in range(first["months"])]
     for level, numbers in _levels(regions, region, first["month"]):
         there = [row for row in group if row["level"] == level and row["region"] in numbers]
         if not there:
@@ -173,8 +174,3 @@ def _imported(group: list[dict[str, Any]], metered: pa.Table, regions: Regions, 
 
 def _marked(one: Imported, sources: set[str]) -> Imported:
     return replace(one, overlaps=tuple(sorted(sources - {one.source})))
-
-
-def _after(month: date, count: int) -> date:
-    number = month.year * 12 + month.month - 1 + count
-    return date(number // 12, number % 12 + 1, 1)

@@ -49,15 +49,16 @@ class Table:
 def read(path: Path, sheet: str = "") -> Table:
     """The file's first sheet with cells, or the one named. Raises Problem."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise Problem(
-                f"{path}: {MAX_BYTES >> 20} MB보다 큽니다. 나누어 가져오십시오",
-                f"{path}: larger than {MAX_BYTES >> 20} MB; import it in parts",
-            )
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise Problem(f"{path}: 읽을 수 없습니다: {why}", f"{path}: cannot be read: {why}") from error
+    if len(data) > MAX_BYTES:
+        raise Problem(
+            f"{path}: {MAX_BYTES >> 20} MB보다 큽니다. 나누어 가져오십시오",
+            f"{path}: larger than {MAX_BYTES >> 20} MB; import it in parts",
+        )
     try:
         return parse(data, path.name, sheet)
     except Problem as problem:

@@ -14,8 +14,10 @@ from cloud.imports.reading import Figure, First, Reading, Terms
 from cloud.imports.reasons import Refused, RowError
 from cloud.imports.rows import Amount, Place, RowReader, When
 from cloud.imports.totals import Amounts, Totals, is_total
+from contract.problems import Problem
 
 SHOWN = 10
+MAX_SUM_MILLI = 10**18
 PROGRESS_ROWS = 20_000
 _NOTES = ("※", "주)", "주:", "주 :", "자료:", "자료 :", "출처", "* ", "(단위", "[단위")
 
@@ -200,6 +202,11 @@ def _figures(items: list[Item], months: int) -> tuple[Figure, ...]:
             for share, milli, count in zip(shares, amounts, customers, strict=True):
                 key = (item.month, level, share[1], item.kind, item.amount.unit)
                 sums.setdefault(key, _Sum()).add(milli, count)
+    if any((made.milli or 0) > MAX_SUM_MILLI for made in sums.values()):
+        raise Problem(
+            "합이 있을 수 없이 큽니다. 매핑의 단위를 확인하십시오",
+            "sums too large to be true; see to the mapping's unit",
+        )
     return tuple(
         Figure(month, months, level, region, kind, unit, made.milli, made.customers, made.rows, made.missing)
         for (month, level, region, kind, unit), made in sorted(sums.items())

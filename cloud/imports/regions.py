@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cloud.imports import reasons
-from cloud.imports.cells import fold
+from cloud.imports.cells import fold, month_after
 from cloud.imports.reasons import RowError
 from cloud.metering.codes import SEOUL_S
 from cloud.registry.snapshot import OPEN_FROM_S, OPEN_TO_S
@@ -74,7 +74,7 @@ class Regions:
         if not name:
             return reasons.NO_REGION
         known = self.by_code.get(canonical(name), []) if name.isdigit() else self.by_name.get(_plain(name), [])
-        start_s, end_s = _start_s(month), _start_s((month + timedelta(days=31)).replace(day=1))
+        start_s, end_s = _start_s(month), _start_s(month_after(month, 1))
         then = [region for region in known if region.from_s <= start_s < region.to_s]
         then = then or [region for region in known if start_s < region.from_s < end_s]
         if len(then) == 1:

@@ -49,7 +49,7 @@ class RowReader:
     def __init__(self, layout: Layout, terms: Terms) -> None:
         self._layout, self._terms, self._mapping = layout, terms, terms.mapping
         self._roles = layout.roles
-        self._last = _month_after(terms.today.replace(day=1), 0)
+        self._last = terms.today.replace(day=1)
         self._missing = {cells.fold(text): False for text in self._mapping.missing}
         self._missing |= {cells.fold(text): True for text in self._mapping.suppressed}
         self._place_columns = [self._roles[role] for role in PLACE if role in self._roles]
@@ -176,8 +176,8 @@ class RowReader:
 
     def _moment(self, line: list[str]) -> When:
         """A row of a daily or hourly file: "24:00" is 00:00 of the next day."""
-        day_text, _, time_text = self.cell(line, "day").partition(" ")
-        if "time" in self._roles or not time_text or not time_text[0].isdigit() or ":" not in time_text:
+        day_text, _, time_text = self.cell(line, "day").rpartition(" ")
+        if "time" in self._roles or ":" not in time_text:
             day_text, time_text = self.cell(line, "day"), self.cell(line, "time")
         day = cells.day(day_text.removesuffix(" 00:00"))
         second = cells.seconds(time_text) if time_text else 0
@@ -193,9 +193,4 @@ class RowReader:
             raise RowError(reasons.OTHER_MONTH, f"{named:%Y-%m}")
         if named > self._last:
             raise RowError(reasons.FUTURE_MONTH, f"{named:%Y-%m}")
-        return _month_after(named, 1 - mapping.months_each) if mapping.month_is == "last" else named
-
-
-def _month_after(month: date, count: int) -> date:
-    number = month.year * 12 + month.month - 1 + count
-    return date(number // 12, number % 12 + 1, 1)
+        return cells.month_after(named, 1 - mapping.months_each) if mapping.month_is == "last" else named

@@ -104,6 +104,8 @@ def look(engine: Engine, origin: Origin, reading: Reading) -> Done:
 
 def keep(engine: Engine, origin: Origin, reading: Reading) -> Done:
     """All of it or nothing; it is on disk when this returns."""
+    if not reading.figures:
+        raise Problem("가져올 것이 없습니다", "nothing that could be imported")
     with writing(engine) as connection:
         if (standing := _same(connection, origin, reading)) is not None:
             return Done(standing, True, ())

@@ -166,3 +166,12 @@ def test_regions_come_out_of_a_snapshots_table_as_out_of_the_file() -> None:
     again: Regions = regions.from_table(pa.Table.from_pylist(rows, snapshot.REGIONS))
     assert again.by_number == REGIONS.by_number
     assert again.digest == REGIONS.digest
+
+
+def test_a_lot_on_a_hill_is_another_than_the_lot_of_the_same_number(tmp_path: Path) -> None:
+    known = table(tmp_path, HEADER + "2911010100,,,2911052500,\n")
+    data = "useYm,sigunguCd,bjdongCd,platGbCd,bun,ji,useQty\n" + "".join(
+        f"202401,29110,10100,{hill},1,0,{quantity}\n" for hill, quantity in (("0", 10), ("1", 5))
+    )
+    (figure,) = read(data, terms("building-electricity", known)).figures
+    assert (figure.quantity_milli, figure.rows) == (15_000, 2)

@@ -275,3 +275,16 @@ def test_an_empty_place_means_the_one_above_only_where_cells_were_merged_or_the_
 def test_a_number_that_the_agency_writes_for_missing_is_missing() -> None:
     reading = read(kepco("202401,동구,주택용,1,99999"), terms(missing=("99999",)))
     assert (quantities(reading), reading.missing) == ({(DONG_GU, "주택용"): None}, 1)
+
+
+@pytest.mark.parametrize("moment", ["2024-01-31 24:00", "2024. 1. 31. 24:00", "20240131 24:00", "2024-02-01 00:00"])
+def test_day_and_time_may_stand_in_one_cell(moment: str) -> None:
+    columns = {"day": ["일시"], "district": ["시군구"], "quantity": ["사용량"]}
+    (figure,) = read(f"일시,시군구,사용량\n{moment},동구,5\n", terms(columns=columns, time_is="end")).figures
+    assert figure.month == JANUARY
+
+
+def test_sums_that_no_database_could_hold_are_a_problem() -> None:
+    rows = "".join(f"{number},202401,동구,충장동,가정용,999999999999\n" for number in range(1100))
+    with pytest.raises(Problem, match="sums too large to be true"):
+        read("수용가번호,고지년월,구,행정동,업종,사용량(㎥)\n" + rows, terms("water"))

@@ -173,3 +173,9 @@ def test_a_kill_in_the_middle_of_an_import_leaves_the_earlier_state(tmp_path: Pa
     connection = sqlite3.connect(tmp_path / FILE)
     assert connection.execute("SELECT count(*) FROM agency_figures").fetchone() == (1,)
     connection.close()
+
+
+def test_a_file_without_any_figure_is_no_import(engine: Engine) -> None:
+    with pytest.raises(Problem, match="nothing that could be imported"):
+        keep(engine, "202401,동구,주택용,3,(1)")
+    assert store.listing(engine) == []
