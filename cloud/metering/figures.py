@@ -59,7 +59,8 @@ def denominators(parts: pa.Table, floors: pa.Table, roll_up: pa.Table | None) ->
 
     `parts` has region, households and persons of each dong, `floors` region, use and floor_m2. A dong of the mapping
     that is not in `parts` is unknown; one that has no row in `floors` has unknown floors, and one that has some has
-    none (0 m2) of the uses that are not named. Without `roll_up` the regions are the dongs.
+    none (0 m2) of the uses that are not named. Without `roll_up` the regions are the dongs; with it, it should map the
+    dongs of one day alone, since one that was merged and its successor would count the same people twice.
     """
     dongs = _ints(parts["region"] if roll_up is None else roll_up["dong"])
     above = dongs if roll_up is None else _ints(roll_up["region"])

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import get_args
 
@@ -10,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from cloud.metering import factors
 from cloud.metering.figures import SUMS
+from cloud.registry import facts, regions
 from cloud.store.parquet import MANIFEST, TotalsWriter
 from cloud.store.totals_schema import SLOT_ATOMS
 from cloud.totals.query import By, Facts, Level, Question, Resolution, Totals
@@ -91,8 +94,8 @@ def test_each_district_is_the_sum_of_its_dongs_in_each_hour_and_type(folders: li
 
 def test_a_part_is_what_the_whole_has_of_it(folders: list[Path]) -> None:
     totals = Totals(folders)
-    regions: dict[Level, int] = {"dong": 2, "district": 12, "city": 100}
-    for level, region in regions.items():
+    asked: dict[Level, int] = {"dong": 2, "district": 12, "city": 100}
+    for level, region in asked.items():
         for by in get_args(By):
             whole = totals.ask(Question(level, DAYS.start, DAYS.stop, "day", by), FACTS)
             part = totals.ask(Question(level, DAY + 1, DAY + 3, "day", by, (region,), ELECTRICITY, USE), FACTS)
@@ -181,6 +184,25 @@ def test_a_factor_that_changes_within_the_period_holds_by_day(tmp_path: Path) ->
     assert january == 5.0
     slot = totals.ask(Question("dong", DAY, DAY + 1, "slot"), facts)
     assert slot["kgco2eq"].to_pylist() == [5.0]
+
+
+def test_the_shipped_regions_types_and_factors_fit(tmp_path: Path) -> None:
+    """The factor of electricity became 0.4173 kgCO2eq/kWh on 18 December 2025; until then it was 0.4541."""
+    last = (date(2025, 12, 17) - factors.EPOCH).days
+    days = np.arange(last, last + 2)
+    city = regions.roll_up(facts.shipped_regions(), facts.shipped_memberships(), "city", last)
+    dong, number = city["dong"][0].as_py(), city["region"][0].as_py()
+    rows = {day: table({"slot_s": slot_s(day, 0), "region": dong, "use": 2, "total": 10_000}) for day in days.tolist()}
+    TotalsWriter(tmp_path).write_days(rows)
+    co2 = factors.by_day(facts.shipped_factors(), "co2", days)
+    known = Facts({"city": city}, facts.uses().select(["use", "type"]), {"kgco2eq": co2})
+    totals = Totals([tmp_path])
+    by_day = totals.ask(Question("city", last, last + 2, "day", "type", (number,)), known)
+    assert by_day["kgco2eq"].to_pylist() == pytest.approx([4.541, 4.173])
+    assert set(by_day["type"].to_pylist()) == {facts.uses()["type"][2].as_py()}
+    (december,) = totals.ask(Question("city", last, last + 2, "month"), known).to_pylist()
+    assert december["kgco2eq"] == pytest.approx(8.714)
+    assert (december["region"], december["value"]) == (number, 20.0)
 
 
 def test_ranking_has_the_greatest_first_and_the_unknown_last(tmp_path: Path) -> None:
