@@ -11,6 +11,7 @@ from cloud.imports import cells, regions
 from cloud.imports.reasons import RowError
 from cloud.imports.tables import FILE, url_of
 from cloud.registry import snapshot
+from cloud.registry.change import SNAPSHOT
 from contract.problems import Problem, UsageProblem
 
 SEOUL = timezone(timedelta(hours=9))
@@ -54,11 +55,17 @@ def own_mappings(args: argparse.Namespace) -> Path | None:
     return args.registry / "mappings" if args.registry else None
 
 
-def regions_of(path: Path | None) -> regions.Regions:
-    """A CSV file's, a snapshot's, or those shipped."""
-    if path is None:
-        return regions.shipped()
-    return regions.from_table(snapshot.load(path).regions) if path.is_dir() else regions.from_csv(path)
+def regions_of(args: argparse.Namespace) -> regions.Regions:
+    """Those of --regions (a CSV file or a snapshot), else of the registry where it has some, else those shipped."""
+    if args.regions:
+        path: Path = args.regions
+        return regions.from_table(snapshot.load(path).regions) if path.is_dir() else regions.from_csv(path)
+    published = args.registry / SNAPSHOT if args.registry else None
+    if published is not None and snapshot.version(published):
+        table = snapshot.load(published).regions
+        if table.num_rows:
+            return regions.from_table(table)
+    return regions.shipped()
 
 
 def month_of(text: str) -> date:

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     name, chosen = mapping.load(args.mapping, own_mappings(args))
     terms = Terms(
         mapping=chosen,
-        regions=regions_of(args.regions),
+        regions=regions_of(args),
         lots=lots.load(args.lots) if args.lots else lots.Lots({}),
         today=today(),
         expected=months_of(args.month),

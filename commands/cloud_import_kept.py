@@ -98,7 +98,7 @@ def _undo(args: argparse.Namespace, gone: store.Listed) -> int:
 
 
 def _compare(args: argparse.Namespace, figures: pa.Table) -> int:
-    regions, month = regions_of(args.regions), month_of(args.month)
+    regions, month = regions_of(args), month_of(args.month)
     if args.region.isdigit() and int(args.region) in regions.by_number:
         region = regions.by_number[int(args.region)]
     else:

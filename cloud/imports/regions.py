@@ -84,7 +84,7 @@ class Regions:
 
 def of(rows: Iterable[Region]) -> Regions:
     """Indexes them by code and by every form of their names."""
-    by_number = {region.region: region for region in rows}
+    by_number = {region.region: region for region in sorted(rows, key=lambda region: region.region)}
     by_code: dict[str, list[Region]] = defaultdict(list)
     by_name: dict[str, list[Region]] = defaultdict(list)
     tops = {"": None} | {form: None for each in by_number.values() if each.level in _TOPS for form in _forms(each)}

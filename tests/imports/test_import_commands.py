@@ -13,6 +13,8 @@ from pyarrow import ipc
 
 from cloud.imports.compare import METERED
 from cloud.imports.tables import FILE
+from cloud.registry import snapshot
+from cloud.registry.snapshot import OPEN_FROM_S, OPEN_TO_S
 from commands.__main__ import main
 from tests.imports.reading_files import JANUARY, kepco, save
 
@@ -134,6 +136,18 @@ def test_what_cannot_be_done_is_one_line(
 def test_nowhere_to_keep_it_is_said_before_the_file_is_read(call: Called) -> None:
     status, _, err = call("run", "none.csv", "--mapping", "water", registry=False)
     assert (status, err) == (2, "bitgoeul: where to? expected --registry DIR or --database URL\n")
+
+
+def test_the_registrys_own_regions_come_before_those_shipped(call: Called, tmp_path: Path) -> None:
+    path = str(save(tmp_path / "k.csv", kepco("202401,새구,주택용,1,5")))
+    assert call("preview", path, "--mapping", "kepco-contract")[0] == 1
+    row = {"region": 9, "level": "district", "parent": 0, "code": "", "name_ko": "새구", "name_en": "New"}
+    row |= {"valid_from_s": OPEN_FROM_S, "valid_to_s": OPEN_TO_S}
+    snapshot.write(tmp_path / "snapshot", {"regions": pa.Table.from_pylist([row], snapshot.REGIONS)})
+    assert call("preview", path, "--mapping", "kepco-contract")[0] == 0
+    assert call("preview", path, "--mapping", "kepco-contract", "--regions", str(tmp_path / "snapshot"))[0] == 0
+    status, _, err = call("preview", path, "--mapping", "kepco-contract", "--regions", path)
+    assert (status, "cannot be read as regions" in err) == (1, True)
 
 
 def test_a_registry_that_is_no_folder_is_named(call: Called, tmp_path: Path) -> None:
