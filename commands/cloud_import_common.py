@@ -11,9 +11,9 @@ from cloud.imports import cells, regions
 from cloud.imports.reasons import RowError
 from cloud.imports.tables import FILE, url_of
 from cloud.registry import snapshot
-from cloud.registry.change import SNAPSHOT
 from contract.problems import Problem, UsageProblem
 
+SNAPSHOT = "snapshot"  # in a registry's folder; its own module would load what migrates databases
 SEOUL = timezone(timedelta(hours=9))
 
 
