@@ -165,7 +165,8 @@ class Writer:
         figure, say = row.figures[self._show], self._say
         state = _state(figure)
         if state in ("none", "hidden"):
-            return Line(self.name(row), state, say("live.not_metered"), "", "", "", "", "", 0)
+            nothing = say("live.not_metered") if state == "none" else ""
+            return Line(self.name(row), state, nothing, "", "", "", "", "", 0)
         milli = figure.sum.milli
         scale = scale or scale_of(self._show, milli or 0)
         return Line(
