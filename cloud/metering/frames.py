@@ -141,8 +141,8 @@ def _turn_over(
     capacity = limits.capacity_milli[register][:, None]
     hours = np.maximum(when - np.roll(when, 1, axis=1), 1) / 3600
     most = np.minimum(limits.max_milli_per_h[register][:, None] * hours, ROLLOVER_USE * capacity)
-    used = capacity - before + value
-    turned = falls & (capacity != UNKNOWN) & (before > ROLLOVER_FROM * capacity) & (used >= 0) & (used <= most)
+    taken = capacity - before + value
+    turned = falls & (capacity != UNKNOWN) & (before > ROLLOVER_FROM * capacity) & (taken >= 0) & (taken <= most)
     over = (turned == falls).all(1)
     _carry_over(over, turned, capacity, at, framed)
     flags[register[over]] |= np.uint32(Rule.V11_DECREASE | Rule.ROLLOVER)
