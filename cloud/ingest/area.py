@@ -67,7 +67,7 @@ class Area:
     The store stays the caller's. Raises Problem for settings that are no good, and StoreUnavailable.
     """
 
-    def __init__(self, settings: AreaSettings, store: AreaStore, beside: Sequence[Beside] = ()) -> None:
+    def __init__(self, settings: AreaSettings, store: Store, beside: Sequence[Beside] = ()) -> None:
         self.settings, self.beside = settings, beside
         how_to_link = link_settings(settings)
         self.metrics, self.live, self.gateways = Metrics(), Live(time.time()), Gateways()
@@ -164,7 +164,7 @@ def _run(settings: AreaSettings, company: Company) -> None:
         store.close()
 
 
-def _area(settings: AreaSettings, store: AreaStore, beside: Sequence[Beside]) -> Area:
+def _area(settings: AreaSettings, store: Store, beside: Sequence[Beside]) -> Area:
     try:
         return Area(settings, store, beside)
     except StoreUnavailable as unavailable:
