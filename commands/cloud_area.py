@@ -51,7 +51,11 @@ def options(parser: argparse.ArgumentParser) -> None:
         help=say("mqtts://호스트[:포트], 여러 번 가능", "mqtts://HOST[:PORT]; may be repeated"),
     )
     parser.add_argument(
-        "--registry", type=Path, required=True, metavar="DIR", help=say("등록부 사본의 폴더", "the registry's snapshot")
+        "--registry",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help=say("등록부 또는 그 사본의 폴더", "folder of the registry or its snapshot"),
     )
     parser.add_argument(
         "--totals",

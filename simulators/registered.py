@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from cloud.metering.codes import ROLES, UTILITIES
 from cloud.registry import snapshot
+from cloud.registry.facts import shipped_predecessors, shipped_regions
 from contract.quantities import QUANTITIES
 from edge.models import Model
 from simulators.meters import register_capacity
@@ -48,7 +49,8 @@ def write_registry(sites: Iterable[str | Path | SimSite], folder: Path) -> Path:
         {name: getattr(site, name) for name in ("site", "name_ko", "name_en", "kind", "region")} | {"live": True}
         for site in loaded
     ]
-    snapshot.write(folder, {"spans": spans(columns), "sites": pa.Table.from_pylist(about, snapshot.SITES)})
+    tables = {"spans": spans(columns), "sites": pa.Table.from_pylist(about, snapshot.SITES)}
+    snapshot.write(folder, tables | {"regions": shipped_regions(), "predecessors": shipped_predecessors()})
     return folder
 
 

@@ -46,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser, say: Callable[[str, str], str])
         type=Path,
         required=True,
         metavar="DIR",
-        help=say("등록부 사본의 폴더", "the registry's snapshot"),
+        help=say("등록부 또는 그 사본의 폴더", "folder of the registry or its snapshot"),
     )
     parser.add_argument(
         "--area",

@@ -74,6 +74,8 @@ def test_names_are_unique_in_the_city(tmp_path: Path) -> None:
 def test_the_cloud_is_told_of_every_meter_what_hangs_there(tmp_path: Path) -> None:
     found = snapshot.load(write_registry(DEMO, tmp_path))
     assert found.sites["site"].to_pylist() == DEMO
+    dongs = dict(zip(found.regions["region"].to_pylist(), found.regions["name_ko"].to_pylist(), strict=True))
+    assert [dongs[region] for region in found.sites["region"].to_pylist()] == ["하남동", "평동", "수완동", "첨단2동"]
     rows = {(row["meter"], row["quantity"]): row for row in found.spans.to_pylist()}
     placed = [place for name in DEMO for place in places(load_sim_site(name))]
     assert rows.keys() == {(place.name, quantity) for place in placed for quantity in quantities(place)}
