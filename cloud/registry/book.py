@@ -84,12 +84,10 @@ def open_book(connection: Connection, folder: Path, tell: Tell) -> Iterator[Book
     with duckdb.connect(config=settings) as duck:
         book = Book(duck, connection.scalar(select(Act.mark).order_by(Act.act.desc()).limit(1)) or "")
         book.run(ISO)
-        kept = folder / KEPT / book.mark
-        for name in ENTITIES:
-            if book.mark and kept.is_dir():
-                book.run(f"CREATE TABLE was_{name} AS FROM '{_quoted(kept / name)}.parquet'")
-            else:
+        if not _load_kept(book, folder / KEPT / book.mark):
+            for name in ENTITIES:
                 _load(book, connection, name, tell)
+        for name in ENTITIES:
             book.run(f"CREATE VIEW now_{name} AS SELECT *, NULL::BIGINT AS origin FROM was_{name}")
         yield book
 
@@ -104,12 +102,27 @@ def keep_book(book: Book, folder: Path) -> None:
     if not book.mark or rows < LARGE or kept.is_dir():
         return
     shutil.rmtree(folder / KEPT, ignore_errors=True)
-    new.mkdir(parents=True)
-    for name in ENTITIES:
-        book.run(f"COPY (SELECT * EXCLUDE (origin) FROM now_{name}) TO '{_quoted(new / name)}.parquet'")
-        with (new / f"{name}.parquet").open("rb") as file:
-            os.fsync(file.fileno())
-    new.rename(kept)
+    try:
+        new.mkdir(parents=True)
+        for name in ENTITIES:
+            book.run(f"COPY (SELECT * EXCLUDE (origin) FROM now_{name}) TO '{_quoted(new / name)}.parquet'")
+            with (new / f"{name}.parquet").open("rb") as file:
+                os.fsync(file.fileno())
+        new.rename(kept)
+    except (OSError, duckdb.Error):  # the change is done; the next one only takes longer
+        shutil.rmtree(folder / KEPT, ignore_errors=True)
+
+
+def _load_kept(book: Book, kept: Path) -> bool:
+    if not book.mark or not kept.is_dir():
+        return False
+    try:
+        for name in ENTITIES:
+            book.run(f"CREATE TABLE was_{name} AS FROM '{_quoted(kept / name)}.parquet'")
+    except duckdb.Error:  # damaged: the database has it all
+        shutil.rmtree(kept, ignore_errors=True)
+        return False
+    return True
 
 
 def _quoted(path: Path) -> str:
@@ -120,7 +133,7 @@ def _load(book: Book, connection: Connection, name: str, tell: Tell) -> None:
     rows = load_table(connection, table_of(name))
     if rows.num_rows > LARGE:
         tell(Text(f"{name} {rows.num_rows:,}건을 읽었습니다", f"{name}: {rows.num_rows:,} rows read"))
-    book.run(f"CREATE TABLE was_{name} AS FROM given", given=rows)
+    book.run(f"CREATE OR REPLACE TABLE was_{name} AS FROM given", given=rows)
 
 
 def merge(book: Book, name: str, given: pa.Table) -> None:

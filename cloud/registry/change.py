@@ -193,7 +193,12 @@ def _fields_sql(entity: Entity) -> str:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One change or publication at a time, so that no older snapshot is written over a newer one."""
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise Problem(
+            f"{folder}: 쓸 수 없습니다: {error.strerror}", f"{folder}: cannot be written: {error.strerror}"
+        ) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
