@@ -72,15 +72,11 @@ def add_options(parser: argparse.ArgumentParser, say: Callable[[str, str], str])
             "file (0600) with the token of the staff's API; without it that API is off",
         ),
     )
-    parser.add_argument("--host", default=Settings.host, help=say("기본 127.0.0.1", "default 127.0.0.1"))
-    parser.add_argument("--port", type=int, default=Settings.port, help=say("기본 8080", "default 8080"))
-    parser.add_argument(
-        "--public-host",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help=say("브라우저가 쓰는 호스트 이름, 여러 번 가능", "name that browsers use; may be repeated"),
-    )
+    _server_options(parser, say)
+
+
+def _server_options(parser: argparse.ArgumentParser, say: Callable[[str, str], str]) -> None:
+    _add_address(parser, say)
     parser.add_argument(
         "--stale-after",
         type=int,
@@ -89,6 +85,18 @@ def add_options(parser: argparse.ArgumentParser, say: Callable[[str, str], str])
         help=say(
             "이보다 오래된 값은 실시간으로 보이지 않음, 기본 180", "older values are not shown as live, default 180"
         ),
+    )
+
+
+def _add_address(parser: argparse.ArgumentParser, say: Callable[[str, str], str]) -> None:
+    parser.add_argument("--host", default=Settings.host, help=say("기본 127.0.0.1", "default 127.0.0.1"))
+    parser.add_argument("--port", type=int, default=Settings.port, help=say("기본 8080", "default 8080"))
+    parser.add_argument(
+        "--public-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=say("브라우저가 쓰는 호스트 이름, 여러 번 가능", "name that browsers use; may be repeated"),
     )
 
 
