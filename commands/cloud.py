@@ -30,6 +30,10 @@ TOOLS: dict[str, tuple[str, Text]] = {
         "commands.cloud_settle",
         Text("사용량 정산의 진행과 다시 정산", "how far usage is settled, and settling again"),
     ),
+    "quality": (
+        "commands.cloud_quality",
+        Text("측정값을 얼마나 믿을 수 있는지 보고, 고칩니다", "see how far to trust what was measured, and edit it"),
+    ),
     "quarantine": (
         "commands.cloud_quarantine",
         Text("거부된 측정값을 보거나 다시 시도합니다", "list refused readings, or try them again"),

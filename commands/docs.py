@@ -2,12 +2,14 @@
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 
+from commands.docs_quality import quality_page
 from commands.language import say
 from contract import messages, senml
 from contract.problems import Problem
@@ -121,7 +123,12 @@ def asyncapi() -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-PAGES = {"contract.md": contract_page, "asyncapi.json": asyncapi}
+PAGES: dict[str, Callable[[], str]] = {
+    "contract.md": contract_page,
+    "asyncapi.json": asyncapi,
+    "quality.md": partial(quality_page, "en"),
+    "quality.ko.md": partial(quality_page, "ko"),
+}
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,8 @@ order of days, ends where judging anew ends. Grades of usage stay as settling ga
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from cloud.metering import day_rules
 from cloud.metering.arrays import Bits, Bools, Floats, Floats32, Grades, Ints
 from cloud.metering.calendar import BACK, SLOTS, begin_s, days_before, like_mask
 from cloud.metering.codes import DAY_S, SLOT_S, Grade, Rule
-from cloud.metering.day_rules_data import Day, Found, Meters, Past, keep, mean_profile
+from cloud.metering.day_rules_data import Counts, Day, DayProfile, Found, Meters, Past, keep, mean_profile
 from cloud.metering.day_rules_sums import parent_child
 from cloud.metering.families import PRODUCTION
 from cloud.metering.readings import OFF_GRID_MS, UNKNOWN, thousandths
@@ -28,7 +29,7 @@ from cloud.store.days import DAY_SUMS, FINDINGS, Days
 from cloud.store.settled import Progress
 from contract.quality import FIRST_MISSING
 
-CHUNK = 100_000  # registers at a time: bounds what lies in memory
+CHUNK = 60_000  # registers at a time: 0.8 GB
 THREADS = 2
 LIKE_DAYS = 4  # like days that a meter's profile is made of, the nearest; with three of them whole there is one
 UNIT_MILLI = 10  # one step of a register: most show two decimals
@@ -108,8 +109,7 @@ class _Chunk:
     def judge(self) -> tuple[pa.Table, pa.Table]:
         """DAY_SUMS and FINDINGS of these registers."""
         day, past = self._day(), self._past()
-        profiles = self._like_days(past)
-        delta = self._delta()
+        profiles, delta = self._like_days(past), self._delta()
         # a few thousand of one unit at a time: what the rules suit
         parts = [
             (unit, which[at : at + day_rules.CHUNK])
@@ -117,68 +117,52 @@ class _Chunk:
             for at in range(0, len(which), day_rules.CHUNK)
         ]
 
-        def one(part: tuple[int, Ints]) -> Found:
+        def one(part: tuple[int, Ints]) -> tuple[Ints, Found, DayProfile]:
             unit, which = part
-            meters = self._meters(which, profiles, delta)
-            return day_rules.judge(_take_day(day, which), _take_past(past, which), meters, LIMITS[unit])
+            own_day, own_past = day.take(which), past.take(which)
+            meters = self._meters(which, own_past, profiles, delta)
+            return which, day_rules.judge(own_day, own_past, meters, LIMITS[unit]), keep(own_day)
 
         with ThreadPoolExecutor(THREADS, "judge") as pool:
-            found = list(zip((which for _, which in parts), pool.map(one, parts), strict=True))
-        return self._sums(day), self._findings(found)
+            found = list(pool.map(one, parts))
+        return self._sums(found), self._findings(found)
 
-    def _day(self) -> Day:
-        roll = self.roll
-        shape = len(roll.series), SLOTS
-        usage, known = np.zeros(shape, np.int64), np.zeros(shape, bool)
+    def _day(self) -> "_SlotMajor":
+        roll, start_s = self.roll, begin_s(self.roll.day)
+        shape = SLOTS, len(roll.series)
+        usage = np.full(shape, UNKNOWN, np.int64)
         grade: Grades = np.full(shape, Grade.N, np.uint8)
         rules: Bits = np.zeros(shape, np.uint32)
-        start_s = begin_s(roll.day)
-        column = columns(self.days.usage((start_s, start_s + DAY_S), roll.series))
-        there, place = _places(column["series"], column["slot_s"], roll.series, start_s)
+        column = columns(self.days.usage(start_s, start_s + DAY_S, roll.series))
+        there, place = _places(column["series"], roll.series, column["nth"])
         for into, name in ((usage, "milli"), (grade, "grade"), (rules, "flags")):
-            into.reshape(-1)[place] = column[name] if there is None else column[name][there]
-        np.not_equal(usage, UNKNOWN, out=known)
-        known &= grade != Grade.N
-        usage[~known] = 0
-        return Day(roll.day, usage, known, grade, rules, roll.expected_slots, self.sky.own_c)
+            into.reshape(-1)[place] = column[name][there]
+        return _SlotMajor(roll, usage, grade, rules, self.sky.own_c)
 
-    def _past(self) -> Past:
+    def _past(self) -> "_DayMajor":
         roll = self.roll
-        shape = len(roll.series), BACK
+        shape = BACK, len(roll.series)
         column = columns(self.days.sums(roll.day - BACK, roll.day, roll.series))
-        at = local(column["series"], roll.series)
-        there = np.flatnonzero(at >= 0)
-        place = at[there] * BACK + (roll.day - 1 - column["day"][there])
-        arrays: dict[str, npt.NDArray[np.int64]] = {}
+        there, place = _places(column["series"], roll.series, roll.day - 1 - column["day"])
+        arrays = []
         for name in ("milli", "measured_slots", "trusted_slots", "highest_milli"):
-            arrays[name] = np.zeros(shape, column[name].dtype)
-            arrays[name].reshape(-1)[place] = column[name][there]
-        slots = {name: arrays[name].astype(np.uint8, copy=False) for name in ("measured_slots", "trusted_slots")}
-        return Past(
-            arrays["milli"],
-            slots["measured_slots"],
-            slots["trusted_slots"],
-            arrays["highest_milli"],
-            self.sky.like,
-            self.sky.past_c,
-        )
+            array = np.zeros(shape, np.uint8 if name.endswith("slots") else np.int64)
+            array.reshape(-1)[place] = column[name][there]
+            arrays.append(array)
+        return _DayMajor(arrays, self.sky)
 
-    def _like_days(self, past: Past) -> tuple[Ints, Bools]:
-        """Usage of the nearest like days, and which of them have 96 trusted slots. [n, m, 96] and [n, m]."""
-        back = np.flatnonzero(self.sky.like)[:LIKE_DAYS]
-        series = self.roll.series
-        whole: Bools = past.trusted_slots[:, back] == SLOTS
-        usage = np.zeros((len(series), len(back), SLOTS), np.int64)
-        for nth, ago in enumerate(back.tolist()):
-            if not whole[:, nth].any():
-                continue
-            start_s = begin_s(self.roll.day - 1 - ago)
-            column = columns(self.days.usage((start_s, start_s + DAY_S), series, "slot_s, series, milli"))
-            there, place = _places(column["series"], column["slot_s"], series, start_s)
-            # from [n, 96] to [n, m, 96]; what is not known is on a day that is not whole
-            place += place // SLOTS * (len(back) - 1) * SLOTS + nth * SLOTS
-            usage.reshape(-1)[place] = column["milli"] if there is None else column["milli"][there]
-        return usage, whole
+    def _like_days(self, past: "_DayMajor") -> dict[int, Ints]:
+        """[96, n]: usage of the nearest like days, by how many days earlier less one; nothing where not whole."""
+        series, found = self.roll.series, dict[int, Ints]()
+        for ago in np.flatnonzero(self.sky.like)[:LIKE_DAYS].tolist():
+            usage = np.zeros((SLOTS, len(series)), np.int64)
+            if (past.trusted_slots[ago] == SLOTS).any():
+                start_s = begin_s(self.roll.day - 1 - ago)
+                column = columns(self.days.usage(start_s, start_s + DAY_S, series, "milli"))
+                there, place = _places(column["series"], series, column["nth"])
+                usage.reshape(-1)[place] = column["milli"][there]
+            found[ago] = usage
+        return found
 
     def _delta(self) -> tuple[Ints, Bools]:
         """The registers' difference over the day, and where it is known: one device and multiplier all day long."""
@@ -198,27 +182,29 @@ class _Chunk:
         shown[at[good]] = column["value"][good]
         return shown
 
-    def _meters(self, which: Ints, profiles: tuple[Ints, Bools], delta: tuple[Ints, Bools]) -> Meters:
+    def _meters(self, which: Ints, past: Past, like_days: dict[int, Ints], delta: tuple[Ints, Bools]) -> Meters:
         roll = self.roll
-        usage, whole = profiles
         profile: Floats32 = np.full((len(which), SLOTS), np.nan, np.float32)
-        if usage.shape[1]:
-            profile = mean_profile(usage[which], whole[which], most=LIKE_DAYS)
+        if like_days:
+            usage = np.stack([_turned(one, which) for one in like_days.values()], axis=1)
+            profile = mean_profile(usage, past.trusted_slots[:, list(like_days)] == SLOTS, most=LIKE_DAYS)
         unit = np.maximum(np.rint(roll.multiplier[which] * UNIT_MILLI), 1).astype(np.int64)
         return Meters(roll.heat[which], roll.production[which], delta[0][which], delta[1][which], unit, profile)
 
-    def _sums(self, day: Day) -> pa.Table:
-        kept = keep(day)
-        days = np.full(len(self.roll.series), self.roll.day, np.int32)
-        counts = (kept.known_slots, kept.measured_slots, kept.trusted_slots)
-        arrays = [days, self.roll.series, kept.sum_milli, *counts, kept.estimated_milli, kept.max_milli]
-        return pa.table(arrays, schema=DAY_SUMS)
+    def _sums(self, found: list[tuple[Ints, Found, DayProfile]]) -> pa.Table:
+        series = self.roll.series
+        arrays = [np.zeros(len(series), field.type.to_pandas_dtype()) for field in list(DAY_SUMS)[2:]]
+        for which, _, kept in found:
+            counts = (kept.known_slots, kept.measured_slots, kept.trusted_slots)
+            for into, of in zip(arrays, (kept.sum_milli, *counts, kept.estimated_milli, kept.max_milli), strict=True):
+                into[which] = of
+        return pa.table([np.full(len(series), self.roll.day, np.int32), series, *arrays], schema=DAY_SUMS)
 
-    def _findings(self, found: list[tuple[Ints, Found]]) -> pa.Table:
+    def _findings(self, found: list[tuple[Ints, Found, DayProfile]]) -> pa.Table:
         series = self.roll.series
         rules, passed = np.zeros(len(series), np.uint32), np.zeros(len(series), np.uint32)
         shift = np.zeros(len(series), np.int8)
-        for which, one in found:
+        for which, one, _ in found:
             rules[which], passed[which], shift[which] = one.day, one.passed, one.shift_slots
         late = self.days.restated(self.roll.day, series)
         rules[np.isin(series, late)] |= np.uint32(Rule.V18_LATE)
@@ -227,38 +213,64 @@ class _Chunk:
         return pa.table([days, series[fired], rules[fired], passed[fired], shift[fired]], schema=FINDINGS)
 
 
-def _places(
-    of: SeriesArray, slot_s: Ints, series: SeriesArray, start_s: int
-) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.int64]]:
-    """Which rows are of these series (None: all), and the place of these rows in an array [n, 96]."""
-    at = local(of, series)
-    there = None if not len(at) or at.min() >= 0 else np.flatnonzero(at >= 0)
-    if there is not None:
-        at, slot_s = at[there], slot_s[there]
-    at *= SLOTS
-    at += (slot_s - start_s) // SLOT_S
-    return there, at
+@dataclass(frozen=True)
+class _SlotMajor:
+    """A day as it lies in the file, [96, n]: filled in order, which is much faster than meter by meter."""
+
+    roll: Roll
+    usage: Ints  # UNKNOWN
+    grade: Grades
+    rules: Bits
+    outdoor_c: float
+
+    def take(self, which: Ints) -> Day:
+        """The day of some, a row a meter."""
+        usage = _turned(self.usage, which)
+        known = usage != UNKNOWN
+        usage[~known] = 0
+        grade, rules = _turned(self.grade, which), _turned(self.rules, which)
+        return Day(self.roll.day, usage, known, grade, rules, self.roll.expected_slots[which], self.outdoor_c)
 
 
-def _take_day(day: Day, which: Ints) -> Day:
-    return replace(
-        day,
-        usage_milli=day.usage_milli[which],
-        known=day.known[which],
-        grade=day.grade[which],
-        rules=day.rules[which],
-        expected_slots=day.expected_slots[which],
-    )
+@dataclass(frozen=True)
+class _DayMajor:
+    """The 28 days before as they lie in the file, [28, n], the nearest first: what `Past` has, in its order."""
+
+    arrays: list[npt.NDArray[Any]]
+    sky: _Sky
+
+    @property
+    def trusted_slots(self) -> Counts:
+        """Of each day and register."""
+        return self.arrays[2]
+
+    def take(self, which: Ints) -> Past:
+        """The past of some, a row a meter."""
+        total, measured, trusted, highest = (_turned(array, which) for array in self.arrays)
+        return Past(total, measured, trusted, highest, self.sky.like, self.sky.past_c)
 
 
-def _take_past(past: Past, which: Ints) -> Past:
-    return replace(
-        past,
-        sum_milli=past.sum_milli[which],
-        measured_slots=past.measured_slots[which],
-        trusted_slots=past.trusted_slots[which],
-        max_milli=past.max_milli[which],
-    )
+def _turned(array: npt.NDArray[Any], which: Ints) -> npt.NDArray[Any]:
+    """Some columns of [m, n] as rows."""
+    first, last = int(which[0]), int(which[-1])
+    if last - first + 1 == len(which):
+        return array[:, first : last + 1].T.copy()
+    return np.ascontiguousarray(array[:, which].T)
+
+
+def _places(of: SeriesArray, series: SeriesArray, nth: npt.NDArray[Any]) -> tuple[slice | Ints, npt.NDArray[np.int32]]:
+    """Which rows are of these series, and the place of these rows in an array [m, n] of which they are `nth` by n.
+
+    `of` are between the first and the last of `series`.
+    """
+    numbers = np.full(int(series[-1]) - int(series[0]) + 1, -1, np.int32)
+    numbers[series - series[0]] = np.arange(len(series), dtype=np.int32)
+    at = numbers[of - series[0]]
+    there: slice | Ints = slice(None)
+    if len(at) and at.min() < 0:
+        there = np.flatnonzero(at >= 0)
+        at = at[there]
+    return there, np.multiply(nth[there], len(series), dtype=np.int32) + at
 
 
 def _families(engine: Engine, days: Days, roll: Roll) -> pa.Table:

@@ -128,12 +128,16 @@ class Days:
         series: SeriesArray = found["series"].to_numpy()
         return series
 
-    def usage(self, span: tuple[int, int], series: SeriesArray, columns: str = "*") -> pa.Table:
-        """USAGE, or these columns of it, of span[0] <= slot_s < span[1], of these series and perhaps of others."""
-        return self._of_series(f"SELECT {columns} FROM usage WHERE slot_s >= $start AND slot_s < $end", span, series)  # noqa: S608  # our own names
+    def usage(self, start_s: int, end_s: int, series: SeriesArray, columns: str = "milli, grade, flags") -> pa.Table:
+        """Of start_s <= slot_s < end_s, at most a day: nth (of the slots), series, and these columns of USAGE; of these
+        series and perhaps of others between the first and the last of them.
+        """
+        query = f"""SELECT ((slot_s - $start) // 900)::UTINYINT AS nth, series, {columns} FROM usage
+            WHERE slot_s >= $start AND slot_s < $end"""  # noqa: S608  # our own names
+        return self._of_series(query, (start_s, end_s), series)
 
     def sums(self, first_day: int, end_day: int, series: SeriesArray) -> pa.Table:
-        """DAY_SUMS of first_day <= day < end_day, of these series and perhaps of others."""
+        """DAY_SUMS of first_day <= day < end_day, of these series and perhaps of others between them."""
         query = "SELECT * FROM days WHERE day >= $start AND day < $end"
         return self._of_series(query, (first_day, end_day), series).cast(DAY_SUMS)
 

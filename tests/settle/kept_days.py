@@ -48,13 +48,12 @@ class KeptDays(City):
         settled.append(given, EDGES.empty_table())
         settled.finish(Batch(USAGE.empty_table(), EDGES.empty_table(), settled_s=end_s))
 
-    def change(self, meter: str, day: int, slot: int, milli: int) -> None:  # type: ignore[override]  # of usage here
-        """A settled slot becomes another, as a late reading would have it."""
+    def restate(self, meter: str, day: int, slots: Mapping[int, int]) -> None:
+        """Settled slots become others, as late readings would have it."""
         (series,) = self.store.series([meter], [IMPORT])
-        row = (begin_s(FIRST + day) + SLOT_S * slot, int(series), milli, Grade.A, 0)
-        self.store.settled.finish(
-            Batch(pa.table([[one] for one in row], schema=USAGE), EDGES.empty_table(), stale=[row[0]])
-        )
+        rows = [(begin_s(FIRST + day) + SLOT_S * slot, int(series), milli, Grade.A, 0) for slot, milli in slots.items()]
+        usage = pa.table([list(column) for column in zip(*rows, strict=True)], schema=USAGE)
+        self.store.settled.finish(Batch(usage, EDGES.empty_table(), stale=[row[0] for row in rows]))
 
     def pending(self) -> list[int]:
         """Days after the first."""

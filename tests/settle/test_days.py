@@ -117,7 +117,7 @@ def test_an_edit_that_breaks_the_sum_with_the_registers_is_found(tmp_path: Path)
     city.read(("a", IMPORT, 0, 500.0), ("a", IMPORT, 86_400, 509.6))
     city.judge()
     assert city.found() == {}
-    city.change("a", 0, 3, 300)  # 9,800 against 9,600 of the registers
+    city.restate("a", 0, {3: 300})  # 9,800 against 9,600 of the registers
     assert city.judge() == [0]
     assert city.found() == {(0, "a"): ["V12", "V18"]}
 
@@ -128,7 +128,7 @@ def test_judging_again_gives_the_same(tmp_path: Path) -> None:
     before = city.found(), city.sums("a"), city.sums("b")
     for _ in range(2):
         assert judge_day(city.engine, city.store.days, FIRST + 1, lambda: True, lambda _done, _of: None)
-    city.change("b", 1, 5, 100)  # the value that it had
+    city.restate("b", 1, {5: 100})  # the value that it had
     assert city.judge() == [1]
     assert (city.found("a"), city.sums("a"), city.sums("b")) == ({(1, "a"): ["V03"]}, *before[1:])
 
@@ -138,11 +138,9 @@ def test_a_late_change_has_its_day_and_those_after_judged_again(tmp_path: Path) 
     city = kept(tmp_path, [FLAT, FLAT, *[FLAT] * 5, low], "a", "b")  # the eighth day is a Thursday again
     city.judge()
     assert city.found() == {(7, "a"): ["V08"], (7, "b"): ["V08"]}  # 960 against 9,600
-    for slot in range(DAY):
-        city.change("a", 7, slot, 100)
+    city.restate("a", 7, dict.fromkeys(range(DAY), 100))
     assert city.pending() == [7]
-    for slot in range(DAY):
-        city.change("b", 0, slot, 101)
+    city.restate("b", 0, dict.fromkeys(range(DAY), 101))
     assert city.pending() == list(range(8))
     city.judge()
     assert city.found() == {(0, "b"): ["V18"], (7, "a"): ["V18"], (7, "b"): ["V08"]}
@@ -156,9 +154,8 @@ def test_what_is_judged_again_ends_where_judging_anew_ends(tmp_path: Path) -> No
     days = [[int(v) for v in rng.integers(0, 300, DAY)] for _ in range(12)]
     city = kept(tmp_path, days, "a", "b", "c")
     city.judge()
-    for slot in range(0, DAY, 3):
-        city.change("b", 2, slot, 2000)
-        city.change("c", 9, slot, 0)
+    city.restate("b", 2, dict.fromkeys(range(0, DAY, 3), 2000))
+    city.restate("c", 9, dict.fromkeys(range(0, DAY, 3), 0))
     city.judge()
     again = city.found(), [city.sums(meter) for meter in "abc"]
     city.store._file.write(None, lambda writer, _: forget_judged(writer))
