@@ -32,6 +32,7 @@ from simulators.servers import free_port
 SITES = ("hanam", "pyeongdong", "suwan", "cheomdan")
 TICK_S = 1
 STALE_AFTER_S = 10
+SETTLE_DELAY_S = "5"  # its gateways are never late unless somebody makes them
 WATCH_S = 0.5
 LAST_PORT = 65_535
 LAST_S = 3.0  # readings nearer to the end are not judged for freshness: the end of the gateways overtakes them
@@ -165,7 +166,7 @@ def _start(folder: Path, port: int, stack: ExitStack) -> City:
     stretch.start_simulation(sites, meters)
     _progress(say("[2/4] 클라우드를 켭니다", "[2/4] starting the cloud"))
     broker = f"mqtt://127.0.0.1:{broker_port}"
-    begin(stretch.area(sites, broker))
+    begin(stretch.area(sites, broker, "--settle-delay-s", SETTLE_DELAY_S))
     begin(_portal(sites, port))
     _progress(say("[3/4] 게이트웨이를 켭니다", "[3/4] starting the gateways"))
     for name in sites.gateways:
@@ -197,6 +198,7 @@ def _broker(sites: stretch.Sites, port: int) -> Child:
 def _portal(sites: stretch.Sites, port: int) -> Child:
     argv = bitgoeul("cloud", "portal", "--registry", sites.registry, "--port", str(port))
     argv += ["--area", f"{stretch.AREA}={stretch.area_socket(sites)}", "--stale-after", str(STALE_AFTER_S)]
+    argv += ["--totals", str(stretch.totals(sites))]
     return Child("portal", argv, sites.folder / "logs" / "portal.log")
 
 

@@ -137,6 +137,11 @@ def area_socket(stretch: Sites) -> Path:
     return stretch.folder / "area" / f"{AREA}.sock"
 
 
+def totals(stretch: Sites) -> Path:
+    """Where the area's process leaves its totals."""
+    return stretch.folder / "area" / "totals" / AREA
+
+
 def drain(stretch: Sites, name: str) -> Child:
     """A process that sends what the gateway's outbox still holds, and then ends; not yet started."""
     argv = bitgoeul("edge", "drain", stretch.gateway_file(name))

@@ -176,6 +176,19 @@ def test_values_come_back_bit_for_bit(store: Store) -> None:
     assert [repr(row[3]) for row in got(store)] == [repr(value) for value in odd]  # -0.0 == 0.0
 
 
+def test_numbered_rows_are_those_of_the_series_and_times_asked_for(store: Store) -> None:
+    put(store, ("a", IMPORT, 100, 1.0, 0, 0), ("b", IMPORT, 100, 2.0, 0, 0), ("a", IMPORT, 200, 3.0, 0, 0))
+    put(store, ("a", IMPORT, 100, 4.0, 0, 0))
+    one, other = store.series(["a", "b"], [IMPORT, IMPORT])
+    found = store.numbered(100, 200, np.array([one], np.int32)).to_pylist()
+    mine = [(row["time_s"], row["value"]) for row in found if row["series"] == one]
+    # the latest arrival is last, whether or not an earlier one is kept
+    assert mine[-1] == (100, 4.0)
+    assert {time_s for time_s, _ in mine} == {100}
+    both = store.numbered(0, 300, np.array(sorted([one, other]), np.int32)).to_pylist()
+    assert {(row["series"], row["time_s"]) for row in both} == {(one, 100), (one, 200), (other, 100)}
+
+
 def test_series_are_the_same_for_ever(store: Store) -> None:
     first = store.series(["a", "b", "a"], [IMPORT, IMPORT, WATER])
     assert first.dtype == np.int32
