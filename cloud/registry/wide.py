@@ -25,11 +25,11 @@ def take_apart(book: Book, rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     book.run(f"CREATE TEMP TABLE wide AS SELECT *, {start} AS start, {till} AS till FROM given", given=rows)
     own = [column.field for column in ENTITIES["meters"].values if column.field in stated]
     life = [name for name in ("removed_s", *_LIFE) if name in stated]
-    _refuse(book, own, life if "installed_s" in stated else [])
+    keys = ["meter", "installed_s"] if "installed_s" in stated else ["meter"]
+    _refuse(book, own, keys, life)
     del rows
     yield "meters", _grouped(book, ["meter"], own, "true")
     if life or "installed_s" in stated:
-        keys = ["meter", "installed_s"] if "installed_s" in stated else ["meter"]
         some = " OR ".join(f"{name} IS NOT NULL" for name in (*keys[1:], *life))
         yield "lives", _grouped(book, keys, life, some)
     for name, value, more in (
@@ -65,7 +65,7 @@ def _grouped(book: Book, keys: list[str], values: list[str], condition: str) -> 
     )
 
 
-def _refuse(book: Book, own: list[str], life: list[str]) -> None:
+def _refuse(book: Book, own: list[str], of_life: list[str], life: list[str]) -> None:
     several = "meter IN (SELECT meter FROM wide GROUP BY meter HAVING count(*) > 1)"
     checks = [
         Check(
@@ -81,7 +81,7 @@ def _refuse(book: Book, own: list[str], life: list[str]) -> None:
             "the one before ends at '{2}' (empty: never)",
         ),
     ]
-    for keys, names in (("meter", own), ("meter, installed_s", life)):
+    for keys, names in (("meter", own), (", ".join(of_life), life)):
         checks += [
             Check(
                 f"SELECT max(origin), meter FROM wide WHERE {several} GROUP BY {keys} "

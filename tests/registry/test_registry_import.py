@@ -10,7 +10,7 @@ from cloud.registry.database import load_table, table_of
 from cloud.registry.importing import import_parts, read_parts
 from cloud.registry.looking import export_files, list_log, list_rows
 from contract.problems import Problem
-from tests.registry.city import FILES, HEADER, KIM, Meter, city, empty_registry, meters_csv, take
+from tests.registry.city import FILES, HEADER, KIM, POWER, Meter, city, empty_registry, meters_csv, take
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,13 @@ def test_new_gateways_may_stand_in_the_meters_file_with_their_area(tmp_path: Pat
     assert list_rows(registry, "gateways", {"gateway": "g8"}) == [{"gateway": "g8", "area": "main", "site": None}]
     with pytest.raises(Problem, match=r"meters.csv:2: gateway 'g8': in the areas 'main' and 'west'|'west' and 'main'"):
         take(registry, meters=header + "m8,water,water_volume_m3,g8,west\n")
+
+
+def test_rows_of_one_device_say_the_same_of_it(bare: Registry) -> None:
+    header = "meter,utility,quantities,from,to,serial"
+    rows = f"m1,electricity,{POWER},,2026-06-01,A\nm1,electricity,{POWER},2026-06-01,,B\n"
+    with pytest.raises(Problem, match=r"meters.csv:3: meter 'm1': its rows say different things of serial"):
+        take(bare, meters=f"{header}\n{rows}")
 
 
 M1 = Meter("m1")
