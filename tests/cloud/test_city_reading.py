@@ -141,6 +141,10 @@ def test_an_area_that_is_far_behind_is_named_and_one_that_is_close_is_waited_for
     assert city.until_s == begin_s(DAY) + 18 * 900
     assert city.behind == (Behind("c", begin_s(DAY) + 900), Behind("d", None))
     assert city.row.figures["electricity"].sum.milli == 18 + 18 + 1
+    assert view(city, "electricity", "order", say_in("ko"), "ko").behind == (
+        "c 구역의 합계는 00:15까지만 들어 있습니다.",
+        "d 구역은 이날의 합계가 아직 없어 들어 있지 않습니다.",
+    )
 
 
 def test_a_dong_that_nobody_knows_counts_in_the_city(tmp_path: Path) -> None:

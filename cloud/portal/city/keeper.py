@@ -62,6 +62,7 @@ class Keeper:
             try:
                 version = self._books.version() if self._books else ""
                 if version == self._seen:
+                    self._trouble = ""
                     return
                 city = self._books.city() if self._books and version else None
             except (OSError, Problem) as error:
