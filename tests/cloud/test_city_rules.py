@@ -1,9 +1,11 @@
 """What may be shown alone, what may be compared, and how it is said."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cloud.portal.city.charts import chart
-from cloud.portal.city.rules import Change, Days, Place, compare, districts_of, not_alone
+from cloud.portal.city.rules import LEAST, Change, Days, Place, compare, districts_of, not_alone
 from cloud.portal.city.sums import Sum, combine
 from cloud.portal.city.view import amount, percent, scale_of
 from tests.cloud.city_totals import CHUNGJANG, DONGMYEONG, GYERIM
@@ -45,6 +47,27 @@ def test_the_dongs_of_a_district_that_is_not_shown_are_not_either() -> None:
     assert [dong.figures["gas"].hidden for dong in east.dongs] == [True, True]
     assert east.row.figures["gas"].sum == Sum(3000, 17, 17, 0, 17)
     assert not east.row.figures["water"].hidden
+
+
+METERS = st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=6), min_size=1, max_size=5)
+
+
+@given(METERS)
+def test_nothing_that_is_hidden_is_left_over_by_few_meters(meters: list[list[int]]) -> None:
+    """What somebody gets who takes all that is shown from the sum above it."""
+    dongs = [Place(100 * at + one, "", "", at) for at, some in enumerate(meters) for one in range(len(some))]
+    days = {dong.key: Days({"heat": of(1, meters[dong.above][dong.key % 100])}, {}, {}) for dong in dongs}
+    districts = districts_of([Place(at, "", "") for at in range(len(meters))], dongs, days)
+    left = [one.row.figures["heat"].sum.meters for one in districts if one.row.figures["heat"].hidden]
+    city = sum(map(sum, meters))
+    assert not left or (sum(left) >= LEAST and len(left) > 1) or sum(left) == city
+    for one in districts:
+        hidden = [dong.figures["heat"].sum.meters for dong in one.dongs if dong.figures["heat"].hidden]
+        if one.row.figures["heat"].hidden:
+            assert sum(hidden) == one.row.figures["heat"].sum.meters
+        else:
+            assert not hidden or (sum(hidden) >= LEAST and len(hidden) > 1)
+        assert all(dong.figures["heat"].hidden for dong in one.dongs if 0 < dong.figures["heat"].sum.meters < LEAST)
 
 
 @pytest.mark.parametrize(
