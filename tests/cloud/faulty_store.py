@@ -79,7 +79,8 @@ def main(dead_after: int, arguments: Sequence[str]) -> None:
     logging.basicConfig(level=logging.INFO)
     parser = argparse.ArgumentParser()
     cloud_area.options(parser)
-    args = vars(parser.parse_args(["main", *arguments]))
+    given = vars(parser.parse_args(["main", *arguments]))
+    args = {name: value for name, value in given.items() if name in AreaSettings.__dataclass_fields__}
     settings = AreaSettings(**args | {"brokers": tuple(args["brokers"])})
     Area(settings, FaultyStore(settings.file, dead_after)).run()
 
