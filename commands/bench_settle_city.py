@@ -11,6 +11,7 @@ import pyarrow as pa
 from cloud.metering.codes import DAY_S, SEOUL_S, SLOT_S, Grade
 from cloud.registry import snapshot
 from cloud.registry.facts import holiday_days
+from cloud.settle.days import judge_day
 from cloud.settle.engine import Engine, Facts
 from cloud.settle.plan import spans_of
 from cloud.settle.sums import sum_stale
@@ -143,8 +144,6 @@ def restart(folder: Path, meters: int) -> Figures:
 
 def day_rules(folder: Path, meters: int) -> Figures:
     """The rules of a day, over the usage of every register in all of its slots."""
-    from cloud.settle.days import judge_day  # noqa: PLC0415  # this part alone needs it
-
     del meters
     store = DuckStore(folder / f"{AREA}.duckdb")
     engine = Engine(store, store.settled, _facts(store, folder))

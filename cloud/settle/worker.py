@@ -17,10 +17,12 @@ from cloud.registry import snapshot
 from cloud.registry.facts import holiday_days
 from cloud.settle.again import settle_marked
 from cloud.settle.changes import marks_between
+from cloud.settle.days import judge_day, pending_days
 from cloud.settle.engine import Engine, Facts
 from cloud.settle.plan import spans_of
 from cloud.settle.retention import seal_until
 from cloud.settle.sums import sum_stale
+from cloud.settle.tables import quality_tables
 from cloud.store.duck import DuckStore
 from cloud.store.influx import InfluxStore
 from cloud.store.parquet import TotalsWriter
@@ -117,6 +119,7 @@ class Settler:
             "settle-mark": self.mark,
             "settle-rebuild": self.rebuild,
             "seals": self._settled.seals,
+            **quality_tables(self._settled, self._store.days),
         }
 
     def table(self) -> pa.Table:
@@ -173,32 +176,41 @@ class Settler:
         engine = self._look_at_registry()
         if not self._begun(engine.facts.version):
             return
-        totals = self._open_totals()
         if self._rebuild.is_set():
             self._settled.forget_all()
             self._rebuild.clear()
-        now_s = time.monotonic()
-        due = self._due_slots()
-        if due or now_s - self._marked_s >= MARKS_S:
-            self._marked_s = now_s
-            engine.refresh()
-            settle_marked(engine, self._going, self._doing("marks"))
-        for slot_s in due:
-            if not self._going():
+        self._settle_due(engine)
+        self._sum(engine)
+        for day in pending_days(self._store.days, self._settled.progress()):
+            if not judge_day(engine, self._store.days, day, self._going, self._doing("days")):
                 return
-            self._settle(engine, slot_s, len(due))
-        began_s = time.monotonic()
-        if self._settled.stale():
-            sum_stale(engine, totals, self._going, self._doing("sums"))
-            self._state.sums_took_s = time.monotonic() - began_s
-        if now_s - self._cleaned_s >= CLEAN_S:
-            self._cleaned_s = now_s
+        if time.monotonic() - self._cleaned_s >= CLEAN_S:
+            self._cleaned_s = time.monotonic()
             self._clean()
         self._state.doing = ""
 
-    def _settle(self, engine: Engine, slot_s: int, due: int) -> None:
+    def _settle_due(self, engine: Engine) -> None:
+        """Marks first, since a slot looks back at what they change; then the slots that are over."""
+        due = self._due_slots()
+        if due or time.monotonic() - self._marked_s >= MARKS_S:
+            self._marked_s = time.monotonic()
+            engine.refresh()
+            settle_marked(engine, self._going, self._doing("marks"))
+        for done, slot_s in enumerate(due):
+            if not self._going():
+                return
+            self._doing("slots")(done, len(due))
+            self._settle(engine, slot_s)
+
+    def _sum(self, engine: Engine) -> None:
+        if not self._settled.stale():
+            return
         began_s = time.monotonic()
-        self._doing("slots")(0, due)
+        sum_stale(engine, self._open_totals(), self._going, self._doing("sums"))
+        self._state.sums_took_s = time.monotonic() - began_s
+
+    def _settle(self, engine: Engine, slot_s: int) -> None:
+        began_s = time.monotonic()
         self._settled.close_until(slot_s + SLOT_S)
         stale = engine.settle(slot_s)
         self._state.slot_took_s = took_s = time.monotonic() - began_s
