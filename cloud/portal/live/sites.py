@@ -72,6 +72,8 @@ def load_roster(folder: Path, now_s: float) -> Roster:
             f"{folder}: 등록부 사본에 실시간 화면에 보일(live) 시설이 없습니다",
             f"{folder}: no site in the registry's snapshot is live, expected at least one",
         )
+    del found
+    pa.default_memory_pool().release_unused()  # of a city, all that the page does not show is several hundred MB
     return roster_of(sites, spans, now_s)
 
 
