@@ -90,7 +90,7 @@ def quality_page(language: str) -> str:
             ("", say("때", "where"), say("방법", "how"), say("등급", "grade")),
             [(rung, when.of(language), how.of(language), grade) for rung, grade, when, how in _LADDER],
         ),
-        say("추정은 뒤를 보지 않고 앞만 봅니다. 결코 추정하지 않는 것:", "Estimates look back only. Never estimated:"),
+        say("추정은 지난 것만 봅니다. 결코 추정하지 않는 것:", "Estimates look back only. Never estimated:"),
         "\n".join(f"- {one.of(language)}" for one in _NEVER),
     ]
     return "\n\n".join(parts) + "\n"
