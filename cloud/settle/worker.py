@@ -239,7 +239,8 @@ class Settler:
     def _begun(self, version: str) -> bool:
         """Whether there is anything to settle; notes where it begins."""
         if self._settled.progress().first_s is None:
-            earliest_s = self._settled.earliest_s()
+            # where readings lie elsewhere, what was there before is not looked for
+            earliest_s = self._settled.earliest_s() if isinstance(self._store, DuckStore) else int(time.time())
             if earliest_s is None:
                 return False
             self._settled.begin(earliest_s // SLOT_S * SLOT_S, version)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from cloud.metering.readings import UNKNOWN
 from cloud.registry import snapshot
 from cloud.settle.again import settle_marked
 from cloud.settle.changes import marks_between
@@ -17,7 +16,7 @@ from cloud.settle.sums import sum_stale
 from cloud.store.duck import DuckStore
 from cloud.store.parquet import TotalsWriter
 from cloud.store.protocol import APPEND, Commit
-from cloud.store.settled import EDGES, USAGE, Batch
+from cloud.store.settled import EDGES, EDITS, USAGE, Batch
 
 START = 1_767_193_200  # 2026-01-01 00:00 in Seoul
 AREA = "main"
@@ -69,6 +68,7 @@ class City:
     totals: TotalsWriter = field(init=False)
 
     def __post_init__(self) -> None:
+        self.folder.mkdir(exist_ok=True)
         self.store = DuckStore(self.folder / "area.duckdb")
         self.engine = Engine(self.store, self.store.settled, self._facts())
         self.totals = TotalsWriter(self.folder / "totals")
@@ -131,8 +131,6 @@ class City:
         (series,) = self.store.series([meter], [quantity])
         row = {"id": 0, "series": series, "slot_s": START + slot * 900, "milli": milli}
         row |= {"reason": "seen on site", "who": "kim", "at_s": START}
-        from cloud.store.settled import EDITS  # noqa: PLC0415  # used here alone
-
         self.store.settled.edit(pa.Table.from_pylist([row], EDITS))
 
     def rebuild(self) -> None:
@@ -165,8 +163,3 @@ class City:
         rows = [row for row in atoms.to_pylist() if all(row[name] == value for name, value in key.items())]
         names = ("total", "estimated", "counted", "estimated_count", "expected")
         return {name: sum(row[name] for row in rows) for name in names}
-
-
-def known(milli: int) -> bool:
-    """Whether there is a value."""
-    return milli != UNKNOWN
