@@ -174,6 +174,15 @@ class Days:
 
         self._file.write(None, work)
 
+    def forget_before(self, day: int) -> None:
+        """Drop what is kept of earlier days. Judging looks 28 days back."""
+
+        def work(writer: duckdb.DuckDBPyConnection, _number: int) -> None:
+            for table in ("days", "findings", "restated"):
+                writer.execute(f"DELETE FROM {table} WHERE day < ?", [day])  # noqa: S608  # our own names
+
+        self._file.write(None, work)
+
     def registers(self, meter: str) -> pa.Table:
         """The meter's registers: series and quantity."""
         query = """SELECT series, quantity FROM series WHERE meter = $meter AND quantity IN (SELECT unnest($registers))

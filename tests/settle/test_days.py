@@ -174,6 +174,13 @@ def test_small_chunks_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [city.sums(meter)[4][0] for meter in names] == [9600, *[12_800] * 6]
 
 
+def test_old_days_are_forgotten_alone(tmp_path: Path) -> None:
+    city = kept(tmp_path, [[None, *FLAT[1:]]] * 3)
+    city.judge()
+    city.store.days.forget_before(FIRST + 2)
+    assert (city.found(), len(city.sums("a")), city.pending()) == ({(2, "a"): ["V03"]}, 1, [])
+
+
 def test_what_was_stopped_is_still_pending(tmp_path: Path) -> None:
     city = kept(tmp_path, [FLAT])
     assert not judge_day(city.engine, city.store.days, FIRST, lambda: False, lambda _done, _of: None)
@@ -196,10 +203,10 @@ def test_late_readings_and_edits_have_their_day_judged_again_and_a_rebuild_ends_
     city.judge()
     assert city.found() == {(0, "a"): ["V18"], (0, "b"): ["V03"]}
     assert city.sums("a")[0][:5] == (9600, 96, 96, 96, 0)
-    city.edit("a", IMPORT, 5, 2000)  # where the registers say 110
+    city.edit("a", IMPORT, 5, 2000)  # where the registers say 80
     city.settle_marked()
     assert city.judge() == [0]
-    # 1.9 kWh more than the registers tell; and one slot of the 96 is not the meter's
+    # 1.92 kWh more than the registers tell; and one slot of the 96 is not the meter's
     ended = city.found(), city.sums("a")
     assert ended[0] == {(0, "a"): ["V03", "V12", "V18"], (0, "b"): ["V03"]}
     assert ended[1][0][:4] == (11_520, 96, 95, 95)
