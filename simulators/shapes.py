@@ -139,6 +139,7 @@ class Series:
     def _ripple(self) -> float:
         return 0.15 if self.use == SOLAR else 2 * shape(self.use, self.utility).ripple
 
+
 @dataclass(frozen=True)
 class Mixed:
     """A load made of others: what a main meter sees of its sub-meters (+1) and of solar arrays behind it (-1)."""
