@@ -166,8 +166,10 @@ def _start(folder: Path, port: int, stack: ExitStack) -> City:
     stretch.start_simulation(sites, meters)
     _progress(say("[2/4] 클라우드를 켭니다", "[2/4] starting the cloud"))
     broker = f"mqtt://127.0.0.1:{broker_port}"
-    begin(stretch.area(sites, broker, "--settle-delay-s", SETTLE_DELAY_S))
+    area = begin(stretch.area(sites, broker, "--settle-delay-s", SETTLE_DELAY_S))
     begin(_portal(sites, port))
+    # what gateways publish before reaches nobody, and their first batches would wait for the time-out
+    wait_until(lambda: stretch.subscribed(area), "area", others, 60)
     _progress(say("[3/4] 게이트웨이를 켭니다", "[3/4] starting the gateways"))
     for name in sites.gateways:
         gateways.append(stretch.gateway(sites, name, broker))

@@ -127,6 +127,11 @@ def area(stretch: Sites, broker: str, *more: str | Path) -> Child:
     return Child("area", argv, stretch.folder / "logs" / "area.log")
 
 
+def subscribed(area: Child) -> bool:
+    """Whether the area's process hears its gateways."""
+    return "broker subscribed" in area.log.read_text("utf-8")
+
+
 def area_file(stretch: Sites) -> Path:
     """The area's DuckDB file."""
     return stretch.folder / "area" / f"{AREA}.duckdb"
