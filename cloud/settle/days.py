@@ -7,6 +7,7 @@ order of days, ends where judging anew ends. Grades of usage stay as settling ga
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from cloud.store.days import DAY_SUMS, FINDINGS, Days
 from cloud.store.settled import Progress
 from contract.quality import FIRST_MISSING
 
-CHUNK = 60_000  # registers at a time: 0.8 GB
+CHUNK = 60_000  # registers at a time: 1 GB
 THREADS = 2
 LIKE_DAYS = 4  # like days that a meter's profile is made of, the nearest; with three of them whole there is one
 UNIT_MILLI = 10  # one step of a register: most show two decimals
@@ -108,8 +109,6 @@ class _Chunk:
 
     def judge(self) -> tuple[pa.Table, pa.Table]:
         """DAY_SUMS and FINDINGS of these registers."""
-        day, past = self._day(), self._past()
-        profiles, delta = self._like_days(past), self._delta()
         # a few thousand of one unit at a time: what the rules suit
         parts = [
             (unit, which[at : at + day_rules.CHUNK])
@@ -117,13 +116,19 @@ class _Chunk:
             for at in range(0, len(which), day_rules.CHUNK)
         ]
 
+        past = self._past()
+
         def one(part: tuple[int, Ints]) -> tuple[Ints, Found, DayProfile]:
             unit, which = part
             own_day, own_past = day.take(which), past.take(which)
-            meters = self._meters(which, own_past, profiles, delta)
+            meters = self._meters(which, own_past, like_days, delta)
             return which, day_rules.judge(own_day, own_past, meters, LIMITS[unit]), keep(own_day)
 
         with ThreadPoolExecutor(THREADS, "judge") as pool:
+            own, looked = pool.submit(self._day), pool.submit(self._delta)
+            like = np.flatnonzero(self.sky.like)[:LIKE_DAYS].tolist()
+            like_days = dict(zip(like, pool.map(partial(self._like_day, past), like), strict=True))
+            day, delta = own.result(), looked.result()
             found = list(pool.map(one, parts))
         return self._sums(found), self._findings(found)
 
@@ -151,18 +156,16 @@ class _Chunk:
             arrays.append(array)
         return _DayMajor(arrays, self.sky)
 
-    def _like_days(self, past: "_DayMajor") -> dict[int, Ints]:
-        """[96, n]: usage of the nearest like days, by how many days earlier less one; nothing where not whole."""
-        series, found = self.roll.series, dict[int, Ints]()
-        for ago in np.flatnonzero(self.sky.like)[:LIKE_DAYS].tolist():
-            usage = np.zeros((SLOTS, len(series)), np.int64)
-            if (past.trusted_slots[ago] == SLOTS).any():
-                start_s = begin_s(self.roll.day - 1 - ago)
-                column = columns(self.days.usage(start_s, start_s + DAY_S, series, "milli"))
-                there, place = _places(column["series"], series, column["nth"])
-                usage.reshape(-1)[place] = column["milli"][there]
-            found[ago] = usage
-        return found
+    def _like_day(self, past: "_DayMajor", ago: int) -> Ints:
+        """[96, n]: usage of the day ago + 1 days earlier; where it is not whole it means nothing."""
+        series = self.roll.series
+        usage = np.zeros((SLOTS, len(series)), np.int64)
+        if (past.trusted_slots[ago] == SLOTS).any():
+            start_s = begin_s(self.roll.day - 1 - ago)
+            column = columns(self.days.usage(start_s, start_s + DAY_S, series, "milli"))
+            there, place = _places(column["series"], series, column["nth"])
+            usage.reshape(-1)[place] = column["milli"][there]
+        return usage
 
     def _delta(self) -> tuple[Ints, Bools]:
         """The registers' difference over the day, and where it is known: one device and multiplier all day long."""
