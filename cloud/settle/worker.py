@@ -295,6 +295,7 @@ class Settler:
             return
         if sealed_s:
             file.forget_before(sealed_s)
+            file.days.forget_before(int(day_of(np.array([sealed_s]))[0]))
         settled_s = self._settled.progress().settled_s or 0
         until_s = min(today_s - self._settings.tick_days * DAY_S, settled_s)
         for from_s in range(until_s - CLEAN_DAYS * DAY_S, until_s, CLEAN_STEP_S):
