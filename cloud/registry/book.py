@@ -31,6 +31,8 @@ _LINES = 1 << 40
 _MEMORY = "2000MB"
 KEPT = "kept"
 LARGE = 100_000  # rows, from which on people wait
+QUIET = "SET enable_progress_bar = false"  # it would write over what the command says
+
 ISO = f"""CREATE MACRO iso(t) AS CASE WHEN t IN ({OPEN_FROM_S}, {OPEN_TO_S}) THEN '' ELSE
     strftime(make_timestamp((t + {SEOUL.utcoffset(None).seconds}) * 1000000), '%Y-%m-%dT%H:%M:%S+09:00') END"""
 
@@ -84,6 +86,7 @@ def open_book(connection: Connection, folder: Path, tell: Tell) -> Iterator[Book
     with duckdb.connect(config=settings) as duck:
         book = Book(duck, connection.scalar(select(Act.mark).order_by(Act.act.desc()).limit(1)) or "")
         book.run(ISO)
+        book.run(QUIET)
         if not _load_kept(book, folder / KEPT / book.mark):
             for name in ENTITIES:
                 _load(book, connection, name, tell)

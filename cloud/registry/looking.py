@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 from sqlalchemy import Connection, select
 
-from cloud.registry.book import ISO, text_sql
+from cloud.registry.book import ISO, QUIET, text_sql
 from cloud.registry.cells import Value, parse_value, show_time
 from cloud.registry.change import Registry
 from cloud.registry.columns import Column, Entity
@@ -78,6 +78,7 @@ def _export(connection: Connection, folder: Path, entity: Entity) -> Path:
     columns = ", ".join(f'{text_sql(column)} AS "{column.name}"' for column in entity.columns)
     with duckdb.connect() as duck:
         duck.execute(ISO).fetchall()
+        duck.execute(QUIET).fetchall()
         duck.register("given", load_table(connection, table_of(entity.name)))
         quoted = str(path).replace("'", "''")
         duck.execute(

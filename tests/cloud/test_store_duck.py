@@ -17,6 +17,7 @@ import pytest
 
 from cloud.store.duck import Counts, DuckStore
 from cloud.store.protocol import APPEND, LEDGER, QUARANTINE, Commit, StoreUnavailable
+from cloud.store.tables import READINGS
 from contract.problems import Problem
 
 TICK_S = 1_795_392_000  # on a slot bound
@@ -139,6 +140,21 @@ def test_the_latest_still_wins_when_rows_before_it_were_deleted_and_the_file_was
     again = DuckStore(path)
     again.commit(Commit(readings=block(new, 1, value=3.0)))
     assert again.rows(0, 2**35).column("value").to_pylist() == [3.0]
+    again.close()
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "old.duckdb"
+    with duckdb.connect(path) as old:
+        old.execute(READINGS)
+        old.execute("INSERT INTO area VALUES (1, 0, 0)")
+    store = DuckStore(path)
+    (series,) = store.series(["a"], [IMPORT])
+    store.commit(Commit(readings=block(series, 3)))
+    assert store.settled.progress().settled_s is None
+    store.close()
+    again = DuckStore(path)
+    assert again.rows(0, 2**35).num_rows == 3
     again.close()
 
 
