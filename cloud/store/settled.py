@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cloud.store.books import run
 from cloud.store.days import forget_judged, mark_changed
 from cloud.store.file import AreaFile
 from contract.quantities import QUANTITIES
@@ -213,7 +214,7 @@ class Settled:
         """The sums of these slots are on disk."""
         given = pa.table({"slot_s": pa.array(slots, pa.int64())})
         statement = "DELETE FROM stale USING given WHERE stale.slot_s = given.slot_s"
-        self._write(lambda writer: _with(writer, given, statement))
+        self._write(lambda writer: run(writer, statement, given))
 
     def edit(self, edits: pa.Table) -> None:
         """Keep these (EDITS; ids are given here) and mark their slots."""
@@ -221,7 +222,7 @@ class Settled:
         def work(writer: duckdb.DuckDBPyConnection) -> None:
             statement = """INSERT INTO edits SELECT (SELECT edits FROM settling) + row_number() OVER (),
                 series, slot_s, milli, reason, who, at_s FROM given"""
-            _with(writer, edits, statement)
+            run(writer, statement, edits)
             writer.execute("UPDATE settling SET edits = edits + ?", [edits.num_rows])
             slots = edits.column("slot_s")
             ends = pc.add(slots, 900)
@@ -278,15 +279,9 @@ class Settled:
             return connection.sql(query, params={"start": span[0], "end": span[1]}).to_arrow_table().cast(schema)
 
 
-def _with(writer: duckdb.DuckDBPyConnection, given: pa.Table, statement: str) -> None:
-    writer.register("given", given)
-    writer.execute(statement)
-    writer.unregister("given")
-
-
 def _insert(writer: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
     if rows.num_rows:
-        _with(writer, rows, f"INSERT INTO {table} FROM given")
+        run(writer, f"INSERT INTO {table} FROM given", rows)
 
 
 def _replace(writer: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
@@ -295,11 +290,10 @@ def _replace(writer: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> N
         return
     low, high = pc.min(rows["slot_s"]).as_py(), pc.max(rows["slot_s"]).as_py()
     bounds = f"t.slot_s BETWEEN {low} AND {high}"
-    _with(
-        writer,
-        rows,
-        f"DELETE FROM {table} t USING given WHERE {bounds} AND t.slot_s = given.slot_s AND t.series = given.series",  # noqa: S608  # our own names
+    statement = (
+        f"DELETE FROM {table} t USING given WHERE {bounds} AND t.slot_s = given.slot_s AND t.series = given.series"  # noqa: S608  # our own names
     )
+    run(writer, statement, rows)
     _insert(writer, table, rows if table == "usage" else rows.filter(pc.is_valid(rows["time_s"])))
 
 
@@ -325,12 +319,11 @@ def _remove(writer: duckdb.DuckDBPyConnection, slot_s: int, series: npt.NDArray[
     given = pa.table({"series": series})
     for table in ("usage", "edges"):
         statement = f"DELETE FROM {table} WHERE slot_s = {int(slot_s)} AND series IN (SELECT series FROM given)"  # noqa: S608  # our own names and numbers
-        _with(writer, given, statement)
+        run(writer, statement, given)
 
 
 def _mark(writer: duckdb.DuckDBPyConnection, marks: pa.Table) -> None:
     if marks.num_rows:
-        _with(
-            writer, marks, "INSERT INTO dirty SELECT (SELECT marks + 1 FROM settling), series, from_s, to_s FROM given"
-        )
+        statement = "INSERT INTO dirty SELECT (SELECT marks + 1 FROM settling), series, from_s, to_s FROM given"
+        run(writer, statement, marks)
         writer.execute("UPDATE settling SET marks = marks + 1")

@@ -46,6 +46,20 @@ def test_a_late_reading_fills_what_waited(city: City) -> None:
     assert city.usage("b", IMPORT) == [(1500, "A")] * 3
 
 
+def test_what_no_longer_closes_a_gap_takes_its_slots_back(city: City) -> None:
+    city.read(("a", IMPORT, 0, 4.0), ("a", IMPORT, 900, 4.15), ("a", IMPORT, 1200, 4.25), ("a", IMPORT, 2100, 4.45))
+    city.settle(2700)
+    # 0.1 until 1200 s, and 600 of 900 s of the 0.2 after it
+    assert city.usage("a", IMPORT)[1] == (233, "A")
+    # with these the second slot's readings fall back and forth, and none of them is believed
+    city.read(("a", IMPORT, 1860, 2.0), ("a", IMPORT, 1920, 2.1), ("a", IMPORT, 2700, 2.5))
+    city.settle_marked()
+    found = city.usage("a", IMPORT)
+    assert found[1] == (None, "N")
+    city.rebuild()
+    assert city.usage("a", IMPORT) == found
+
+
 def test_an_edit_is_a_revision_and_leaves_the_readings(city: City) -> None:
     city.read(*minutes("a", 0, 45))
     city.settle(2700)
