@@ -8,6 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 LOCKS = {
     "edge": ["edge"],
+    "cloud": ["cloud"],
+    "dashboards": ["dashboards"],
     "run": ["edge", "cloud", "demo"],
     "dev": ["edge", "cloud", "demo", "dev"],
 }
