@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("contract", "commands", "edge", "cloud", "simulators", "tests")
+FOLDERS = ("contract", "commands", "edge", "cloud", "simulators", "dashboards", "tests")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
 
