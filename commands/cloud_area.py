@@ -21,6 +21,7 @@ _NUMBERS: tuple[tuple[str, int, str, str], ...] = (
 )
 _PACE = ("settle_delay_s", "tick_days")
 _FILES: tuple[tuple[str, str, str], ...] = (
+    ("--socket", "다른 프로세스가 묻는 소켓, 기본 DATA/NAME.sock", "socket of other processes, default DATA/NAME.sock"),
     ("--password-file", "브로커 암호 파일", "file with the broker's password"),
     ("--ca-file", "브로커 인증서를 서명한 CA", "CA that signed the broker's certificate"),
     ("--certificate-file", "이 프로세스의 인증서", "certificate of this process"),
@@ -82,7 +83,14 @@ def options(parser: argparse.ArgumentParser) -> None:
         **absent,
     )
     for name, ko, en in _FILES:
-        parser.add_argument(name, type=Path, metavar="FILE", help=say(ko, en), **absent)
+        dest = {"--socket": "socket_file"}.get(name, name[2:].replace("-", "_"))
+        parser.add_argument(name, dest=dest, type=Path, metavar="FILE", help=say(ko, en), **absent)
+    parser.add_argument(
+        "--metrics-host",
+        metavar="ADDR",
+        help=say("Prometheus용 주소, 기본 127.0.0.1", "address for Prometheus, default 127.0.0.1"),
+        **absent,
+    )
     for name, _, ko, en in _NUMBERS:
         parser.add_argument(name, type=int, metavar="N", help=say(ko, en), **absent)
 

@@ -74,7 +74,7 @@ class Area:
         self.known = KnownSpans(settings, store, self.live, self.metrics)
         ledger = restored(store)
         # what may be refused comes before the threads
-        self._http = bind(self.metrics, self.health, settings.metrics_port)
+        self._http = bind(self.metrics, self.health, settings.metrics_host, settings.metrics_port)
         self.metrics_port = self._http.server_port
         try:
             self._door = AreaServer(settings.socket, store, self._tables(store))
@@ -127,6 +127,8 @@ class Area:
         return {
             "live": lambda: self.live.table(time.time()),
             "gateways": lambda: self.gateways.table(self.known.known.gateways),
+            "lines": lambda: self.gateways.lines(self.known.known.gateways),
+            "catalogue": lambda: self.gateways.catalogue(self.known.known.gateways),
             "quarantine": store.quarantined,
             "quarantine-counts": store.quarantine_counts,
             "replay": replay_alone,
@@ -222,7 +224,7 @@ def _on_signals(area: Area) -> None:
 def _start_message(area: Area) -> None:
     settings, known = area.settings, area.known.known
     LOG.info(
-        "area started name=%s brokers=%s store=%s file=%s gateways=%d spans=%d live=%d metrics=http://127.0.0.1:%d/metrics",
+        "area started name=%s brokers=%s store=%s file=%s gateways=%d spans=%d live=%d metrics=http://%s:%d/metrics",
         settings.name,
         ",".join(settings.brokers),
         settings.store,
@@ -230,5 +232,6 @@ def _start_message(area: Area) -> None:
         len(list(known.gateways)),
         len(known),
         area.live.watched.num_rows,
+        settings.metrics_host,
         area.metrics_port,
     )

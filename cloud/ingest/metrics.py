@@ -1,4 +1,4 @@
-"""What an operator's Prometheus sees of an area, on a loopback port, and whether the area is well."""
+"""What an operator's Prometheus sees of an area, on loopback unless told otherwise, and whether the area is well."""
 
 import json
 import threading
@@ -57,8 +57,8 @@ class Metrics:
 Health = Callable[[], list[str]]
 
 
-def bind(metrics: Metrics, health: Health, port: int) -> ThreadingHTTPServer:
-    """What answers /metrics and /healthz on 127.0.0.1 once `start` is called; port 0 picks a free one.
+def bind(metrics: Metrics, health: Health, host: str, port: int) -> ThreadingHTTPServer:
+    """What answers /metrics and /healthz there once `start` is called; port 0 picks a free one.
 
     Raises Problem.
     """
@@ -85,10 +85,11 @@ def bind(metrics: Metrics, health: Health, port: int) -> ThreadingHTTPServer:
             """A scrape is no news."""
 
     try:
-        return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        return ThreadingHTTPServer((host, port), Handler)
     except (OSError, OverflowError) as error:
         raise Problem(
-            f"metrics 포트 {port}: 쓸 수 없습니다: {error}", f"metrics port {port}: cannot be used: {error}"
+            f"metrics 주소 {host}:{port}: 쓸 수 없습니다: {error}",
+            f"metrics address {host}:{port}: cannot be used: {error}",
         ) from error
 
 

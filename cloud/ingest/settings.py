@@ -36,6 +36,8 @@ class AreaSettings:
     influx_username: str = ""
     influx_password_file: Path | None = None
     influx_ca_file: Path | None = None
+    socket_file: Path | None = None
+    metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     flush_ms: int = 100
     queue_mb: int = 64
@@ -52,7 +54,7 @@ class AreaSettings:
     @property
     def socket(self) -> Path:
         """Where other processes ask the area, by Arrow Flight."""
-        return self.data / f"{self.name}.sock"
+        return self.socket_file or self.data / f"{self.name}.sock"
 
     @property
     def filters(self) -> list[str]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 import msgspec
 import pyarrow as pa
@@ -51,7 +52,7 @@ class AreaServer:
         with _umask:
             before = os.umask(0o177)  # there is no moment at which others may open the socket
             try:
-                self._server = _Server(f"grpc+unix://{socket}", store, dict(tables or {}))
+                self._server = _Server(_location(socket), store, dict(tables or {}))
             except (pa.ArrowException, OSError) as error:
                 raise Problem(f"{socket}: 소켓을 만들 수 없습니다: {error}", f"{socket}: {error}") from error
             finally:
@@ -99,10 +100,15 @@ def fetch_table(socket: Path, name: str, timeout_s: float = TABLE_TIMEOUT_S, **a
 def _get(socket: Path, ticket: bytes, timeout_s: float) -> pa.Table:
     try:
         # a new connection each time: an old one waits long before it tries a process that was restarted
-        with flight.connect(f"grpc+unix://{socket}") as client:
+        with flight.connect(_location(socket)) as client:
             return client.do_get(flight.Ticket(ticket), flight.FlightCallOptions(timeout=timeout_s)).read_all()
     except (flight.FlightError, pa.ArrowException, OSError) as error:
         raise StoreUnavailable(f"{socket}: {str(error).partition(chr(10))[0]}") from error
+
+
+def _location(socket: Path) -> str:
+    # a relative path's first folder would be taken for a host, and what is no URL for a mistake
+    return f"grpc+unix://{quote(os.fspath(socket.absolute()))}"
 
 
 class _Server(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow ships no types

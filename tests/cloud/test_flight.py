@@ -139,6 +139,14 @@ def test_a_path_too_long_for_a_socket_is_said(store: DuckStore, tmp_path: Path) 
         AreaServer(tmp_path / ("s" * 108), store)
 
 
+def test_a_relative_path_is_one(store: DuckStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fol der").mkdir()
+    with AreaServer(Path("fol der/s"), store, {"live": lambda: LIVE}):
+        assert (tmp_path / "fol der" / "s").is_socket()
+        assert fetch_table(Path("fol der/s"), "live") == LIVE
+
+
 def test_a_folder_that_is_not_there_is_said(store: DuckStore, tmp_path: Path) -> None:
     with pytest.raises(Problem, match="nowhere"):
         AreaServer(tmp_path / "nowhere" / "s", store)
