@@ -19,8 +19,40 @@ GATEWAYS = pa.schema(
         ("outbox_batches", pa.int64()),
         ("warnings", pa.list_(pa.string())),
         ("delay_s", pa.float64()),
+        ("software", pa.string()),  # of its birth, as are tick_s and meters
+        ("tick_s", pa.int64()),
+        ("meters", pa.int64()),
+        ("clock", pa.string()),
+        ("clock_good", pa.bool_()),
+        ("outbox_bytes", pa.int64()),
+        ("outbox_oldest_s", pa.int64()),  # UTC epoch seconds of what waits longest; 0: nothing waits
+        ("readings_thinned", pa.int64()),
+        ("readings_dropped", pa.int64()),
+        ("dead_meters", pa.int64()),
+        ("lines", pa.int64()),
+        ("lines_down", pa.int64()),
+        ("line_use_ratio_max", pa.float64()),
+        ("ticks_missed", pa.int64()),
     ]
 )
+
+# One row for each line of a gateway that is online.
+LINES = pa.schema(
+    [
+        ("gateway", pa.string()),
+        ("line", pa.string()),
+        ("up", pa.bool_()),
+        ("use_ratio", pa.float64()),
+        ("overloaded", pa.bool_()),
+        ("dead_meters", pa.list_(pa.string())),
+        ("ticks_missed", pa.int64()),
+    ]
+)
+
+# What hangs on each gateway by its own account.
+CATALOGUE = pa.schema([("gateway", pa.string()), ("meter", pa.string()), ("model", pa.string()), ("line", pa.string())])
+
+GOOD_CLOCKS = ("ntp", "system")  # not "holdover", nor "none"
 
 MAX_HELD_SPANS = 1000  # of one gateway; a state that names more is cut
 
@@ -31,7 +63,7 @@ class Gateway:
     of the last message, `stated_s` of the last state; `delay_s` is the age of its latest batch at arrival.
     """
 
-    site: str | None = None
+    birth: Birth | None = None
     state: State | None = None
     held: dict[str, Spans] | None = None
     heard_s: float = 0.0
@@ -55,7 +87,7 @@ class Gateways:
 
     def born(self, name: str, birth: Birth, now_s: float) -> None:
         """Take a birth."""
-        self._put(name, replace(self.get(name), site=birth.site, heard_s=now_s))
+        self._put(name, replace(self.get(name), birth=birth, heard_s=now_s))
 
     def stated(self, name: str, state: State, now_s: float) -> None:
         """Take a state. The broker's word that a gateway is gone says nothing of what the gateway holds."""
@@ -72,9 +104,39 @@ class Gateways:
 
     def table(self, known: Iterable[str]) -> pa.Table:
         """GATEWAYS, one row for each of `known`."""
+        return pa.Table.from_pylist([_row(name, gateway) for name, gateway in self._of(known)], GATEWAYS)
+
+    def lines(self, known: Iterable[str]) -> pa.Table:
+        """LINES of those of `known` that are online."""
+        rows = [
+            {
+                "gateway": name,
+                "line": line,
+                "up": state.up,
+                "use_ratio": state.use_ratio,
+                "overloaded": state.overloaded,
+                "dead_meters": state.dead_meters,
+                "ticks_missed": _int64(state.ticks_missed),
+            }
+            for name, gateway in self._of(known)
+            if gateway.state is not None
+            for line, state in gateway.state.lines.items()
+        ]
+        return pa.Table.from_pylist(rows, LINES)
+
+    def catalogue(self, known: Iterable[str]) -> pa.Table:
+        """CATALOGUE of those of `known` that were born."""
+        rows = [
+            {"gateway": name, "meter": meter.name, "model": meter.model, "line": meter.line}
+            for name, gateway in self._of(known)
+            if gateway.birth is not None
+            for meter in gateway.birth.meters
+        ]
+        return pa.Table.from_pylist(rows, CATALOGUE)
+
+    def _of(self, known: Iterable[str]) -> list[tuple[str, Gateway]]:
         with self._lock:
-            found = [(name, self._found.get(name, NOBODY)) for name in known]
-        return pa.Table.from_pylist([_row(name, gateway) for name, gateway in found], GATEWAYS)
+            return [(name, self._found.get(name, NOBODY)) for name in known]
 
     def _put(self, name: str, gateway: Gateway) -> None:
         with self._lock:
@@ -103,15 +165,33 @@ def _held(state: State) -> dict[str, Spans]:
 
 
 def _row(name: str, gateway: Gateway) -> dict[str, object]:
-    state = gateway.state
+    birth, state = gateway.birth, gateway.state
+    row: dict[str, object] = {"gateway": name, "online": False, "warnings": [], "delay_s": gateway.delay_s}
+    if birth is not None:
+        row |= {"site": birth.site, "software": birth.software, "tick_s": _int64(birth.tick_s)}
+        row |= {"meters": len(birth.meters)}
+    if state is not None:
+        row |= {"online": state.status != "offline", "warnings": state.warnings}
+        row |= {"state_time_s": _int64(state.time_s) if state.time_s else None}
+        row |= {"outbox_batches": _int64(state.outbox_batches)}
+    return row | (_said(state) if state is not None and state.status != "offline" else {})
+
+
+def _said(state: State) -> dict[str, object]:
+    """What counts while it is online."""
+    lines = state.lines.values()
     return {
-        "gateway": name,
-        "site": gateway.site,
-        "online": state is not None and state.status != "offline",
-        "state_time_s": _int64(state.time_s) if state is not None and state.time_s else None,
-        "outbox_batches": _int64(state.outbox_batches) if state is not None else None,
-        "warnings": state.warnings if state is not None else [],
-        "delay_s": gateway.delay_s,
+        "clock": state.clock,
+        "clock_good": state.clock in GOOD_CLOCKS,
+        "outbox_bytes": _int64(state.outbox_bytes),
+        "outbox_oldest_s": _int64(state.outbox_oldest_s),
+        "readings_thinned": _int64(state.readings_thinned),
+        "readings_dropped": _int64(state.readings_dropped),
+        "dead_meters": sum(len(line.dead_meters) for line in lines),
+        "lines": len(lines),
+        "lines_down": sum(not line.up for line in lines),
+        "line_use_ratio_max": max((line.use_ratio for line in lines), default=None),
+        "ticks_missed": _int64(sum(line.ticks_missed for line in lines)),
     }
 
 
