@@ -1,4 +1,4 @@
-"""`bitgoeul cloud TOOL`: an area's process, the portal, and an area's quarantine."""
+"""`bitgoeul cloud TOOL`: an area's process, the portal, the mirror, and what looks after them."""
 
 import argparse
 import importlib
@@ -15,6 +15,10 @@ TOOLS: dict[str, tuple[str, Text]] = {
         Text("한 구역의 측정값을 받아 보관합니다", "take in and keep the readings of one area"),
     ),
     "portal": ("commands.cloud_portal", Text("포털을 띄웁니다", "serve the portal")),
+    "mirror": (
+        "commands.cloud_mirror",
+        Text("대시보드용 InfluxDB에 합계와 상태를 옮깁니다", "mirror totals and states into the boards' InfluxDB"),
+    ),
     "registry": (
         "commands.cloud_registry",
         Text(

@@ -1,0 +1,110 @@
+"""Totals into the boards' database: whatever changed in the files is made equal there, the newest day first.
+
+Nothing is remembered over a restart: what InfluxDB has is compared with what there should be.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from cloud.metering.codes import DAY_S, SEOUL_S, SLOT_S
+from cloud.metering.factors import EPOCH
+from cloud.mirror.dongs import newest_dongs
+from cloud.mirror.registry import Known, Registry
+from cloud.mirror.settings import SLOT_DAYS
+from cloud.mirror.sites import SiteUsage
+from cloud.mirror.sums import Span, sheets
+from cloud.mirror.writing import Boards
+from cloud.store.parquet import Files, day_name, read_manifest
+from cloud.store.protocol import StoreUnavailable
+from cloud.totals.query import Totals
+
+LOG = logging.getLogger(__name__)
+
+EVERY_S = 5.0
+
+Version = tuple[str, ...]  # names of files: other names are other content
+Spans = dict[Span, Version]
+
+
+@dataclass
+class Books:
+    """`turn` mirrors what changed since the last one; at first, all that is not there yet."""
+
+    folders: Sequence[Path]
+    registry: Registry
+    usage: SiteUsage
+    history_days: int
+    newest_s: int | None = None  # the end of the newest slot mirrored
+    _seen: Spans = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._totals = Totals(self.folders)
+
+    def turn(self, boards: Boards, going: Callable[[], bool], now_s: float) -> None:
+        """Raises StoreUnavailable or Problem; the next turn goes on from there."""
+        there = self._there(int(now_s + SEOUL_S) // DAY_S)
+        due = [(span, version) for span, version in there.items() if self._seen.get(span) != version]
+        due.sort(key=lambda one: (one[0].daily, -one[0].first))
+        newest = max((span.first for span in there if not span.daily and there[span]), default=None)
+        for done, (span, version) in enumerate(due):
+            if not going():
+                return
+            known = self.registry.known()
+            began_s = time.monotonic()
+            written = self._mirror(boards, known, span)
+            if not span.daily and span.first == newest:
+                self._note_newest(boards, known, span.first)
+            self._seen[span] = version
+            if written:
+                took_s = time.monotonic() - began_s
+                about = (day_name(span.first), span.daily, written, took_s, len(due) - done - 1)
+                LOG.info("totals mirrored from=%s daily=%s points=%d took_s=%.2f left=%d", *about)
+
+    def _mirror(self, boards: Boards, known: Known, span: Span) -> int:
+        written = sum(boards.make_equal(sheet) for sheet in sheets(self._totals, known.regions, span))
+        if span.daily:
+            return written
+        return written + sum(boards.make_equal(sheet) for sheet in self.usage.sheets(known, span.first))
+
+    def _note_newest(self, boards: Boards, known: Known, day: int) -> None:
+        found = newest_dongs(self._totals, known, day)
+        if found:
+            slot_s, points = found
+            boards.write(points, slot_s)
+            self.newest_s = slot_s + SLOT_S
+
+    def _there(self, today: int) -> Spans:
+        """What there is of days of slots and months of days; a day that was there and is gone has no file."""
+        try:
+            manifests = {folder.name: read_manifest(folder) for folder in self.folders}
+        except OSError as error:
+            raise StoreUnavailable(f"totals: {error}") from error
+        slots = _versions({area: manifest.slots for area, manifest in manifests.items()}, _day)
+        days = _versions({area: manifest.days for area, manifest in manifests.items()}, _month)
+        there = {span: version for span, version in slots.items() if span.first > today - SLOT_DAYS}
+        there |= {span: version for span, version in days.items() if span.end > today - self.history_days}
+        return dict.fromkeys((span for span in self._seen if span.end > today - SLOT_DAYS), ()) | there
+
+
+def _versions(periods: Mapping[str, Mapping[str, Files]], span_of: Callable[[str], Span]) -> Spans:
+    found: Spans = {}
+    for area, files in periods.items():
+        for period, names in files.items():
+            span = span_of(period)
+            found[span] = (*found.get(span, ()), f"{area}/{names.atoms}")
+    return found
+
+
+def _day(period: str) -> Span:
+    first = (date.fromisoformat(period) - EPOCH).days
+    return Span(first, first + 1, daily=False)
+
+
+def _month(period: str) -> Span:
+    first = date.fromisoformat(f"{period}-01")
+    following = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    return Span((first - EPOCH).days, (following - EPOCH).days, daily=True)

@@ -1,0 +1,65 @@
+"""What the boards need of the registry: names, places, and which meters are shown by themselves."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cloud.portal.live.sites import HOUSEHOLD
+from cloud.registry import facts, snapshot
+
+
+@dataclass(frozen=True)
+class Known:
+    """Of one version: snapshot.REGIONS, SITES that are live, their SPANS, and OUTAGES. No home is told apart."""
+
+    version: str
+    regions: pa.Table
+    sites: pa.Table
+    spans: pa.Table
+    outages: pa.Table
+    homes: int  # live sites that are homes
+
+    def shown(self, now_s: float) -> pa.Table:
+        """The SPANS of that moment."""
+        begun = pc.less_equal(self.spans["from_s"], int(now_s))
+        return self.spans.filter(pc.and_(begun, pc.greater(self.spans["to_s"], int(now_s))))
+
+
+class Registry:
+    """The current version, read again when it changed. Any thread may ask."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises Problem where there is none."""
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._known = _load(folder)
+
+    def known(self) -> Known:
+        """Raises Problem where the snapshot has gone bad."""
+        with self._lock:
+            if snapshot.version(self._folder) not in ("", self._known.version):
+                self._known = _load(self._folder)
+            return self._known
+
+
+def _load(folder: Path) -> Known:
+    found = snapshot.load(folder)
+    live = found.sites.filter(found.sites["live"])
+    home = pc.equal(live["kind"], HOUSEHOLD)
+    sites = live.filter(pc.invert(home))
+    site = found.spans["site"].cast(pa.string())
+    ours = pc.and_(found.spans["live"], pc.is_in(site, sites["site"].combine_chunks()))
+    known = Known(
+        found.version,
+        found.regions if found.regions.num_rows else facts.shipped_regions(),
+        sites,
+        found.spans.filter(ours),
+        found.outages,
+        pc.sum(home).as_py() or 0,
+    )
+    del found, site
+    pa.default_memory_pool().release_unused()  # of a city, the meters that are not shown are several hundred MB
+    return known
