@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 from typing import cast
 
+from cloud.registry import settings
 from commands.__main__ import Command
 from commands.language import say
 
@@ -48,7 +49,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def _database_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--registry", type=Path, metavar="DIR", help=say("등록부 폴더", "the registry's folder"))
-    parser.add_argument("--database", metavar="URL", help=say("다른 데이터베이스", "another database"))
+    settings.add_options(parser, say)
 
 
 def _file_options(parser: argparse.ArgumentParser) -> None:

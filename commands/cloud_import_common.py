@@ -18,12 +18,10 @@ SEOUL = timezone(timedelta(hours=9))
 
 
 def database_url(args: argparse.Namespace) -> str | None:
-    """What --database or --registry say, None where neither is given."""
-    if args.database and args.registry:
-        raise UsageProblem("--database와 --registry 중 하나만", "--database, --registry: expected one of them")
-    if args.registry:
-        return url_of(args.registry)
-    return str(args.database) if args.database else None
+    """What --database or else --registry say, None where neither is given."""
+    if args.database:
+        return str(args.database)
+    return url_of(args.registry) if args.registry else None
 
 
 def needed_url(args: argparse.Namespace) -> str:
@@ -47,7 +45,7 @@ def needed_url(args: argparse.Namespace) -> str:
 def existing_url(args: argparse.Namespace) -> str | None:
     """The same where there is one already: looking makes none."""
     url = database_url(args)
-    return None if args.registry and not (args.registry / FILE).is_file() else url
+    return None if not args.database and args.registry and not (args.registry / FILE).is_file() else url
 
 
 def own_mappings(args: argparse.Namespace) -> Path | None:

@@ -115,7 +115,7 @@ def _origin(args: argparse.Namespace, name: str, table: files.Table, terms: Term
 
 
 def _act(args: argparse.Namespace, url: str, origin: store.Origin, reading: Reading) -> store.Done:
-    engine = open_database(url)
+    engine = open_database(url, args.database_password_file)
     try:
         return store.keep(engine, origin, reading) if args.what == "run" else store.look(engine, origin, reading)
     finally:

@@ -30,7 +30,7 @@ from contract.problems import Problem, UsageProblem
 
 def run(args: argparse.Namespace) -> int:
     """0 when it was done."""
-    engine = open_database(needed_url(args))
+    engine = open_database(needed_url(args), args.database_password_file)
     try:
         if args.what == "list":
             return _list(args, store.listing(engine))

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from types import ModuleType
 
+from cloud.registry import settings
 from commands.language import language, say
 from contract.problems import Text
 
@@ -55,12 +56,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help=say("등록부 폴더: registry.sqlite와 snapshot/", "the registry's folder: registry.sqlite and snapshot/"),
     )
-    parser.add_argument(
-        "--database",
-        default="",
-        metavar="URL",
-        help=say("registry.sqlite 대신 쓸 데이터베이스", "a database in place of registry.sqlite"),
-    )
+    settings.add_options(parser, say)
 
 
 def _module(name: str) -> ModuleType:

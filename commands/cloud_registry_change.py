@@ -32,7 +32,7 @@ def run_set(args: argparse.Namespace) -> int:
     from cloud.registry.opening import open_registry  # noqa: PLC0415
 
     setting = Setting(args.entity, args.key, args.field, args.value, args.since)
-    registry = open_registry(args.registry, args.database)
+    registry = open_registry(args.registry, args.database, args.database_password_file)
     return say_outcome(set_field(registry, setting, author_of(args, "set")), args.json)
 
 
@@ -47,7 +47,7 @@ def run_remove(args: argparse.Namespace) -> int:
     from cloud.registry.editing import remove_row  # noqa: PLC0415  # the database is loaded only by who uses it
     from cloud.registry.opening import open_registry  # noqa: PLC0415
 
-    registry = open_registry(args.registry, args.database)
+    registry = open_registry(args.registry, args.database, args.database_password_file)
     return say_outcome(remove_row(registry, args.entity, args.key, author_of(args, "remove")), args.json)
 
 
@@ -69,7 +69,7 @@ def run_outage(args: argparse.Namespace) -> int:
     from cloud.registry.opening import open_registry  # noqa: PLC0415
 
     cells = {name: getattr(args, name) for name in ("outage", *OUTAGE_CELLS, "to", "reason")} | {"from": args.since}
-    registry = open_registry(args.registry, args.database)
+    registry = open_registry(args.registry, args.database, args.database_password_file)
     return say_outcome(add_outage(registry, cells, author_of(args, "outage")), args.json)
 
 

@@ -33,7 +33,7 @@ def run_import(args: argparse.Namespace) -> int:
     from commands.cloud_registry_site import site_parts  # noqa: PLC0415
 
     tell = progress()
-    registry = open_registry(args.registry, args.database)
+    registry = open_registry(args.registry, args.database, args.database_password_file)
     sites = [path for path in args.files if path.suffix.lower() == ".toml"]
     parts = site_parts(registry, sites) if sites else []
     parts += read_parts([path for path in args.files if path not in sites], tell)

@@ -34,7 +34,12 @@ def run_list(args: argparse.Namespace) -> int:
         if not equals:
             raise UsageProblem(f"--where '{text}': 항목=값 꼴이어야 합니다", f"--where '{text}': expected FIELD=VALUE")
         where[field] = value
-    return _say_rows(list_rows(open_registry(args.registry, args.database), args.entity, where, args.limit), args.json)
+    return _say_rows(
+        list_rows(
+            open_registry(args.registry, args.database, args.database_password_file), args.entity, where, args.limit
+        ),
+        args.json,
+    )
 
 
 def log_options(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +54,9 @@ def run_log(args: argparse.Namespace) -> int:
     from cloud.registry.looking import list_log  # noqa: PLC0415  # the database is loaded only by who uses it
     from cloud.registry.opening import open_registry  # noqa: PLC0415
 
-    rows = list_log(open_registry(args.registry, args.database), args.entity, args.key, args.limit)
+    rows = list_log(
+        open_registry(args.registry, args.database, args.database_password_file), args.entity, args.key, args.limit
+    )
     return _say_rows(rows, args.json)
 
 
@@ -67,7 +74,11 @@ def run_export(args: argparse.Namespace) -> int:
     from cloud.registry.looking import export_files  # noqa: PLC0415
     from cloud.registry.opening import open_registry  # noqa: PLC0415
 
-    paths = export_files(open_registry(args.registry, args.database), args.to, args.entities or list(ENTITIES))
+    paths = export_files(
+        open_registry(args.registry, args.database, args.database_password_file),
+        args.to,
+        args.entities or list(ENTITIES),
+    )
     print(json.dumps([str(path) for path in paths]) if args.json else "\n".join(map(str, paths)))
     return 0
 

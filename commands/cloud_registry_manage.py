@@ -19,7 +19,7 @@ def run_init(args: argparse.Namespace) -> int:
     from cloud.registry.change import publish  # noqa: PLC0415  # the database is loaded only by who uses it
     from cloud.registry.opening import init_registry  # noqa: PLC0415
 
-    registry = init_registry(args.registry, args.database, progress())
+    registry = init_registry(args.registry, args.database, args.database_password_file, progress())
     return _say_version(publish(registry), args.json)
 
 
@@ -33,7 +33,9 @@ def run_publish(args: argparse.Namespace) -> int:
     from cloud.registry.change import publish  # noqa: PLC0415  # the database is loaded only by who uses it
     from cloud.registry.opening import open_registry  # noqa: PLC0415
 
-    return _say_version(publish(open_registry(args.registry, args.database), progress()), args.json)
+    return _say_version(
+        publish(open_registry(args.registry, args.database, args.database_password_file), progress()), args.json
+    )
 
 
 def boundaries_options(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +63,7 @@ def run_boundaries(args: argparse.Namespace) -> int:
     from cloud.registry.cells import parse_time  # noqa: PLC0415
     from cloud.registry.opening import open_registry  # noqa: PLC0415
 
-    registry = open_registry(args.registry, args.database)
+    registry = open_registry(args.registry, args.database, args.database_password_file)
     if args.file:
         at_s = parse_time(args.at) if args.at else None
         outcome = mapping.import_boundaries(registry, args.file, author_of(args, args.file.name), args.key, at_s)

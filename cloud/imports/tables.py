@@ -16,20 +16,15 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    create_engine,
-    event,
     inspect,
     select,
 )
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
 
+from cloud.registry.connecting import connect, name_of, reached, to_write
 from contract.problems import Problem
 
 FILE = "imports.sqlite"
 VERSION = 1
-BUSY_S = 30
 metadata = MetaData()
 
 SCHEMA = Table("agency_schema", metadata, Column("version", Integer, nullable=False))
@@ -92,12 +87,9 @@ def url_of(folder: Path) -> str:
     return f"sqlite:///{folder / FILE}"
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str, password_file: Path | None = None) -> Engine:
     """Creates what is not there yet. Raises Problem."""
-    with reached(url):
-        engine = create_engine(url)
-        if engine.dialect.name == "sqlite":
-            _locking(engine)
+    engine = connect(url, password_file, ["foreign_keys=on"])
     with looking(engine) as connection:
         found = _version(connection)
     if found is None:
@@ -105,8 +97,8 @@ def open_database(url: str) -> Engine:
             found = _version(connection) or _create(connection)  # another may have come between
     if found != VERSION:
         raise Problem(
-            f"{url}: 가져온 자료의 판({found})이 이 프로그램의 것({VERSION})과 다릅니다",
-            f"{url}: imported figures of version {found}; this program's is {VERSION}",
+            f"{name_of(url)}: 가져온 자료의 판({found})이 이 프로그램의 것({VERSION})과 다릅니다",
+            f"{name_of(url)}: imported figures of version {found}; this program's is {VERSION}",
         )
     return engine
 
@@ -121,27 +113,8 @@ def looking(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that alone writes, from its first look on. Raises Problem."""
-    with reached(str(engine.url)), engine.connect() as connection:
-        connection.execution_options(imports_writes=True)
-        with connection.begin():
-            yield connection
-
-
-@contextmanager
-def reached(url: str) -> Iterator[None]:
-    """A database that cannot be used is a Problem."""
-    try:
-        yield
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise Problem(
-            f"{url}: 데이터베이스 주소가 아닙니다. sqlite:///파일 또는 postgresql+...",
-            f"{url}: no database URL; {error}",
-        ) from error
-    except SQLAlchemyError as error:
-        why = str(error.orig) if isinstance(error, DatabaseError) else str(error).splitlines()[0]
-        raise Problem(
-            f"{url}: 데이터베이스를 쓸 수 없습니다: {why}", f"{url}: the database cannot be used: {why}"
-        ) from error
+    with reached(str(engine.url)), to_write(engine).begin() as connection:
+        yield connection
 
 
 def _version(connection: Connection) -> int | None:
@@ -154,22 +127,3 @@ def _create(connection: Connection) -> int:
     metadata.create_all(connection)
     connection.execute(SCHEMA.insert(), {"version": VERSION})
     return VERSION
-
-
-def _locking(engine: Engine) -> None:
-    """SQLite takes the lock to write at the transaction's first word: what it saw still holds when it writes."""
-
-    @event.listens_for(engine, "connect")
-    def _connected(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-        del record
-        connection.isolation_level = None  # sqlite3's: BEGIN is ours to say
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
-        cursor.execute("PRAGMA foreign_keys = on")
-        cursor.execute("PRAGMA synchronous = full")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begun(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("imports_writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,7 +1,6 @@
 """What an operator decides for an area's process: one frozen value, built once at the entry point."""
 
 import ssl
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,7 @@ from urllib3.util import parse_url
 
 from cloud.ingest.link import LinkSettings, is_loopback, parse_broker
 from cloud.ingest.worker import Pace
+from cloud.secrets import read_secret
 from cloud.store.influx_http import InfluxSettings
 from contract.problems import Problem
 from contract.topics import ROOT, check_name
@@ -136,25 +136,6 @@ def _check_influx_ca(path: Path) -> None:
             f"--influx-ca-file {path}: 쓸 수 없습니다. PEM 인증서 파일이어야 합니다: {error}",
             f"--influx-ca-file {path}: cannot be used, expected a PEM file of certificates: {error}",
         ) from error
-
-
-def read_secret(path: Path) -> str:
-    """The first line of a file that only its owner may read. Raises Problem."""
-    try:
-        mode = path.stat().st_mode
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Problem(
-            f"암호 파일 {path}: 읽을 수 없습니다: {error}", f"password file {path}: cannot be read: {error}"
-        ) from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise Problem(
-            f"암호 파일 {path}: 소유자만 읽을 수 있어야 합니다 (chmod 600 {path})",
-            f"password file {path}: must be readable by its owner only (chmod 600 {path})",
-        )
-    if not lines or not lines[0]:
-        raise Problem(f"암호 파일 {path}: 비어 있습니다", f"password file {path}: empty, expected the password")
-    return lines[0]
 
 
 def _tls(settings: AreaSettings) -> ssl.SSLContext:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloud.registry import settings as database
 from contract.problems import UsageProblem
 from contract.topics import check_name
 
@@ -32,6 +33,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     staff_token_file: Path | None = None  # without one there is no staff room
+    database: str = ""  # the staff room's; without a URL it is in the registry's folder
+    database_password_file: Path | None = None
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     stale_after_s: int = 180
     max_listeners: int = 1000
@@ -72,6 +75,7 @@ def add_options(parser: argparse.ArgumentParser, say: Callable[[str, str], str])
             "file (0600) with the token of the staff's API; without it that API is off",
         ),
     )
+    database.add_options(parser, say)
     _server_options(parser, say)
 
 
@@ -118,6 +122,8 @@ def from_args(args: argparse.Namespace) -> Settings:
         areas=areas,
         totals=tuple(args.totals),
         staff_token_file=args.staff_token_file,
+        database=args.database,
+        database_password_file=args.database_password_file,
         host=args.host,
         port=args.port,
         hosts=(*Settings.hosts, *args.public_host),

@@ -17,10 +17,10 @@ import duckdb
 import pyarrow as pa
 from sqlalchemy import Connection, select
 
+from cloud.registry.bulk import load_table, table_of
 from cloud.registry.cells import ARROW, SEOUL, Value, empty_value
 from cloud.registry.columns import ENTITIES, Column, Entity
 from cloud.registry.csvs import MAX_COMPLAINTS, complain
-from cloud.registry.database import load_table, table_of
 from cloud.registry.models import Act
 from cloud.registry.snapshot import OPEN_FROM_S, OPEN_TO_S
 from contract.problems import Text

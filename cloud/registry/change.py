@@ -15,9 +15,10 @@ from sqlalchemy import Connection, Engine, func, insert, select
 
 from cloud.registry import snapshot
 from cloud.registry.book import FACTS, LARGE, Book, Tell, keep_book, key_sql, open_book, text_sql
+from cloud.registry.bulk import delete_rows, insert_rows, schema_of, table_of, update_rows
 from cloud.registry.checks import check_areas, check_book
 from cloud.registry.columns import ENTITIES, Entity
-from cloud.registry.database import delete_rows, insert_rows, schema_of, table_of, update_rows, writing
+from cloud.registry.database import writing
 from cloud.registry.models import Act
 from cloud.registry.spans import build_stretches, snapshot_tables
 from contract.problems import Problem, Text

@@ -10,10 +10,10 @@ import duckdb
 from sqlalchemy import Connection, select
 
 from cloud.registry.book import ISO, QUIET, text_sql
+from cloud.registry.bulk import load_table, table_of
 from cloud.registry.cells import Value, parse_value, show_time
 from cloud.registry.change import Registry
 from cloud.registry.columns import Column, Entity
-from cloud.registry.database import load_table, table_of
 from cloud.registry.editing import entity_named, parse_key
 from cloud.registry.models import Act, Change
 from contract.problems import Problem

@@ -15,15 +15,15 @@ DATA = Path(__file__).parent / "data"
 SHIPPED = ("regions.csv", "predecessors.csv")
 
 
-def init_registry(folder: Path, url: str = "", tell: Tell = quiet) -> Registry:
-    """Create a registry, or bring one to this program's version. Raises Problem."""
+def init_registry(folder: Path, url: str = "", password_file: Path | None = None, tell: Tell = quiet) -> Registry:
+    """Create a registry, or bring one to this program's version; without a URL in the folder. Raises Problem."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Problem(
             f"{folder}: 폴더를 만들 수 없습니다: {error.strerror}", f"{folder}: cannot be made: {error.strerror}"
         ) from error
-    registry = Registry(init_database(url or url_of(folder)), folder)
+    registry = Registry(init_database(url or url_of(folder), password_file), folder)
     with registry.engine.connect() as connection:
         regions = connection.scalar(select(func.count()).select_from(Region))
     if not regions:
@@ -32,11 +32,11 @@ def init_registry(folder: Path, url: str = "", tell: Tell = quiet) -> Registry:
     return registry
 
 
-def open_registry(folder: Path, url: str = "") -> Registry:
+def open_registry(folder: Path, url: str = "", password_file: Path | None = None) -> Registry:
     """A registry that is there. Raises Problem."""
     if not folder.is_dir():
         raise Problem(
             f"{folder}: 폴더가 없습니다. 먼저 'bitgoeul cloud registry init'을 하십시오",
             f"{folder}: no such folder; run 'bitgoeul cloud registry init' first",
         )
-    return Registry(open_database(url or url_of(folder)), folder)
+    return Registry(open_database(url or url_of(folder), password_file), folder)

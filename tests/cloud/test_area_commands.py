@@ -13,7 +13,8 @@ import pytest
 
 from cloud.ingest.area import open_store
 from cloud.ingest.link import Link
-from cloud.ingest.settings import AreaSettings, influx_settings, link_settings, read_secret
+from cloud.ingest.settings import AreaSettings, influx_settings, link_settings
+from cloud.secrets import read_secret
 from cloud.store.duck import DuckStore
 from commands.__main__ import main
 from contract.problems import Problem

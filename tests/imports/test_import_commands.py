@@ -116,7 +116,7 @@ def test_a_file_of_which_nothing_can_be_taken_changes_nothing(call: Called, tmp_
         (("run", "K", "--mapping", "kepco-contract", "--month", "yes"), 2, "'yes': not a month"),
         (("run", "K", "--mapping", "kepco-contract", "--month", "2024-02..2024-01"), 2, "ends before it begins"),
         (("run", "K", "--mapping", "kepco-contract", "--lots", "none.csv"), 1, "none.csv: cannot be read as a table"),
-        (("run", "K", "--mapping", "kepco-contract", "--database", "x"), 2, "expected one of them"),
+        (("run", "K", "--mapping", "kepco-contract", "--database", "x"), 1, "--database 'x': expected sqlite:////"),
         (("run", "K", "--mapping", "kepco-contract", "--report", "/none/x.csv"), 1, "/none/x.csv: cannot be written"),
         (("mapping", "show"), 2, "expected the name of a mapping or of a file"),
         (("compare", "--region", "x", "--utility", "heat", "--month", "2024-01"), 2, "'x': no such region"),

@@ -139,8 +139,8 @@ def test_a_database_of_another_version_or_kind_is_refused_in_one_line(tmp_path: 
         (url, "imported figures of version 99; this program's is 1"),
         (f"sqlite:///{tmp_path}/text.sqlite", "the database cannot be used: file is not a database"),
         (f"sqlite:///{tmp_path}/none/x.sqlite", "the database cannot be used: unable to open database file"),
-        ("nonsense", "no database URL"),
-        ("nodb://x", "no database URL"),
+        ("nonsense", "expected sqlite:////FOLDER/FILE or postgresql+pg8000://"),
+        ("nodb://x", "expected sqlite:////FOLDER/FILE or postgresql+pg8000://"),
     ):
         with pytest.raises(Problem) as caught:
             open_database(wrong)

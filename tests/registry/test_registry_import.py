@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from cloud.registry.bulk import load_table, table_of
 from cloud.registry.change import Registry
 from cloud.registry.columns import ENTITIES
-from cloud.registry.database import load_table, table_of
 from cloud.registry.importing import import_parts, read_parts
 from cloud.registry.looking import export_files, list_log, list_rows
 from contract.problems import Problem

@@ -68,8 +68,10 @@ def room(house: House) -> Room:
     router = APIRouter()
     token_file = house.settings.staff_token_file
     if token_file is not None:
-        folder = house.settings.registry
-        registry = open_registry(folder.parent if folder.name == SNAPSHOT else folder)
+        settings, folder = house.settings, house.settings.registry
+        registry = open_registry(
+            folder.parent if folder.name == SNAPSHOT else folder, settings.database, settings.database_password_file
+        )
         inside = APIRouter(
             prefix=ROOT, route_class=_OneLine, tags=["staff"], dependencies=[Depends(_gate(read_token(token_file)))]
         )

@@ -1,14 +1,24 @@
 """The first tables. `*` marks the key, `?` what may be null."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "1"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-TYPES = {"int": sa.BigInteger, "text": sa.Text, "float": sa.Double, "bool": sa.Boolean}
+# names are ordered by their letters' numbers, wherever the server stands; SQLite does so by itself
+TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+TYPES: dict[str, sa.types.TypeEngine[Any]] = {
+    "int": sa.BigInteger(),
+    "text": TEXT,
+    "float": sa.Double(),
+    "bool": sa.Boolean(),
+}
 TABLES = {
     "regions": "region* int, level text, parent int, code? text, name_ko text, name_en? text, valid_from_s int, "
     "valid_to_s int, longitude? float, latitude? float, households? int, persons? int, source? text",
@@ -49,6 +59,4 @@ def upgrade() -> None:
 
 def _column(text: str) -> sa.Column[object]:
     name, kind = text.split()
-    return sa.Column(
-        name.rstrip("*?"), TYPES[kind](), primary_key="*" in name, nullable="?" in name, autoincrement=False
-    )
+    return sa.Column(name.rstrip("*?"), TYPES[kind], primary_key="*" in name, nullable="?" in name, autoincrement=False)
