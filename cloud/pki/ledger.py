@@ -1,0 +1,72 @@
+"""What was issued and what was taken back: a line of JSON for each certificate."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from cloud.pki.files import OPEN, read_file, write_file
+from contract.problems import Problem
+
+FILE = "issued.jsonl"
+
+Kind = Literal["gateway", "process", "server", "takeover"]
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One certificate. `revoked_s` is None while it holds; `serial` is hexadecimal."""
+
+    name: str
+    kind: Kind
+    serial: str
+    from_s: int
+    to_s: int
+    area: str = ""
+    revoked_s: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a name stands now: its newest certificate, and whether another of its certificates still holds."""
+
+    entry: Entry
+    holding: tuple[Entry, ...]
+
+
+def read_ledger(folder: Path) -> list[Entry]:
+    """Oldest first; empty where nothing was issued yet. Raises Problem, which names the line."""
+    path = folder / FILE
+    if not path.exists():
+        return []
+    entries = []
+    for number, line in enumerate(read_file(path).splitlines(), 1):
+        try:
+            entries.append(msgspec.json.decode(line, type=Entry))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Problem(
+                f"{path}: {number}번째 줄을 읽을 수 없습니다. 백업에서 되살리십시오: {error}",
+                f"{path}: line {number} cannot be read; take the file from a backup: {error}",
+            ) from error
+    return entries
+
+
+def write_ledger(folder: Path, entries: list[Entry]) -> None:
+    """Replace it in one step. Raises Problem."""
+    write_file(folder / FILE, b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries), OPEN)
+
+
+def holding(entries: list[Entry], name: str, now_s: int) -> list[Entry]:
+    """The certificates of that name that would let somebody in now, but for those of a take-over."""
+    return [
+        entry
+        for entry in entries
+        if entry.name == name and entry.kind != "takeover" and entry.revoked_s is None and entry.to_s > now_s
+    ]
+
+
+def gateways(entries: list[Entry], now_s: int) -> list[Standing]:
+    """Each gateway by name."""
+    newest = {entry.name: entry for entry in entries if entry.kind == "gateway"}
+    return [Standing(newest[name], tuple(holding(entries, name, now_s))) for name in sorted(newest)]
