@@ -21,7 +21,8 @@ from types import FrameType
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from commands import stretch
+from commands import demo_boards, stretch
+from commands.demo_boards import Extra
 from commands.language import say
 from commands.listener import Listener, freshness_s
 from commands.processes import Child, bitgoeul, check_alive, stop_all, wait_until
@@ -51,6 +52,8 @@ class City:
     listener: Listener
     ready_s: float
     ready_at_s: float
+    filled_until_s: int  # what was filled in before the start ends there
+    boards: str  # InfluxDB's address, or ""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -76,6 +79,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, default=0, help=say("화면의 포트 (기본: 빈 포트)", "the page's port (default: a free one)")
     )
+    demo_boards.options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,12 +88,13 @@ def run(args: argparse.Namespace) -> int:
         raise UsageProblem("--for: 0보다 큰 초를 주십시오", "--for: expected seconds above 0")
     if not 0 <= args.port <= LAST_PORT:
         raise UsageProblem(f"--port {args.port}: 0~{LAST_PORT}", f"--port {args.port}: expected 0 to {LAST_PORT}")
+    extra = demo_boards.from_args(args)
     signal.signal(signal.SIGTERM, _interrupt)
     city: City | None = None
     with ExitStack() as stack:
         try:
             folder = _fresh(args.data, stack)
-            city = _start(folder, args.port or free_port(), stack)
+            city = _start(folder, args.port or free_port(), extra, stack)
             _say_ready(city)
             _watch(city, args.for_s)
         except KeyboardInterrupt:
@@ -145,9 +150,11 @@ def _fresh(folder: Path, stack: ExitStack) -> Path:
     return folder
 
 
-def _start(folder: Path, port: int, stack: ExitStack) -> City:
-    began_s = time.monotonic()
+def _start(folder: Path, port: int, extra: Extra, stack: ExitStack) -> City:
     sites = stretch.load_sites(folder, SITES)
+    filled_until_s = _fill(sites, extra.history_days)
+    influx = demo_boards.start_influxdb(sites, stack) if extra.boards else None
+    began_s = time.monotonic()
     others: list[Child] = []
     gateways: list[Child] = []
     stack.callback(stop_all, others)
@@ -166,7 +173,7 @@ def _start(folder: Path, port: int, stack: ExitStack) -> City:
     stretch.start_simulation(sites, meters)
     _progress(say("[2/4] 클라우드를 켭니다", "[2/4] starting the cloud"))
     broker = f"mqtt://127.0.0.1:{broker_port}"
-    area = begin(stretch.area(sites, broker, "--settle-delay-s", SETTLE_DELAY_S))
+    area = begin(stretch.area(sites, broker, "--settle-delay-s", SETTLE_DELAY_S, *extra.area_options))
     begin(_portal(sites, port))
     # what gateways publish before reaches nobody, and their first batches would wait for the time-out
     wait_until(lambda: stretch.subscribed(area), "area", others, 60)
@@ -179,7 +186,18 @@ def _start(folder: Path, port: int, stack: ExitStack) -> City:
     stack.callback(listener.close)
     wait_until(lambda: listener.live, say("실시간 화면", "the live page"), [*others, *gateways], 60)
     check_alive([*others, *gateways])  # a page that somebody else shows at that port is not ours
-    return City(sites, gateways, others, listener, time.monotonic() - began_s, time.time())
+    ready_s = time.monotonic() - began_s
+    if influx is not None:
+        begin(demo_boards.mirror(sites, influx, extra, port))
+    boards = demo_boards.address(influx) if influx is not None else ""
+    return City(sites, gateways, others, listener, ready_s, time.time(), filled_until_s, boards)
+
+
+def _fill(sites: stretch.Sites, days: int) -> int:
+    if not days:
+        return 0
+    _progress(say(f"[0/4] 지난 {days}일을 채웁니다", f"[0/4] filling in {days} days that are over"))
+    return demo_boards.fill(sites, days)
 
 
 def _broker(sites: stretch.Sites, port: int) -> Child:
@@ -218,6 +236,14 @@ def _say_ready(city: City) -> None:
             f" --data {city.stretch.simulation}\n",
         )
     )
+    if city.boards:
+        name = demo_boards.DATABASE
+        _progress(
+            say(
+                f"  대시보드의 InfluxDB: {city.boards} 데이터베이스 {name}\n",
+                f"  The boards' InfluxDB: {city.boards} database {name}\n",
+            )
+        )
 
 
 def _finish(city: City) -> dict[str, float | int]:
@@ -234,7 +260,7 @@ def _finish(city: City) -> dict[str, float | int]:
     until_s = time.time()
     stop_all(city.others)
     area = stretch.area_file(city.stretch)
-    found = tally(area, [city.stretch.outbox(name) for name in city.stretch.gateways])
+    found = tally(area, [city.stretch.outbox(name) for name in city.stretch.gateways], city.filled_until_s)
     judged_from_s = max(city.ready_at_s, judged_to_s - JUDGED_S)
     ages = sorted(freshness_s(city.listener.events, moments(area, judged_from_s, judged_to_s), until_s))
     return {

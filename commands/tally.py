@@ -24,12 +24,16 @@ class Tally(NamedTuple):
     meters: int
 
 
-def tally(area: Path, outboxes: list[Path]) -> Tally:
-    """Of an area's file that no process has open. A meter counts once it has given a value."""
+def tally(area: Path, outboxes: list[Path], after_s: int = 0) -> Tally:
+    """Of an area's file that no process has open: readings after that moment. A meter counts once it has given a
+    value.
+    """
     with duckdb.connect(area, read_only=True) as db:
-        ((rows, stored),) = db.execute("SELECT count(*), count(DISTINCT (series, time_s)) FROM readings").fetchall()
-        meters = "SELECT count(DISTINCT meter) FROM readings JOIN series USING (series) WHERE value IS NOT NULL"
-        ((heard,),) = db.execute(meters).fetchall()
+        counts = "SELECT count(*), count(DISTINCT (series, time_s)) FROM readings WHERE time_s > ?"
+        ((rows, stored),) = db.execute(counts, [after_s]).fetchall()
+        meters = """SELECT count(DISTINCT meter) FROM readings JOIN series USING (series)
+            WHERE value IS NOT NULL AND time_s > ?"""
+        ((heard,),) = db.execute(meters, [after_s]).fetchall()
         taken = lost = 0
         for outbox in outboxes:
             for identities in _identities(outbox):
