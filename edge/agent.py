@@ -22,6 +22,7 @@ from edge.line import Line
 from edge.models import load_model, quantities
 from edge.outbox import DROPPED, FAILING, SET_ASIDE, Outbox
 from edge.uplink import Uplink, jitter
+from edge.watchdog import Pulse, notify, report
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ SYNC_S = 5.0  # where the setting syncs every batch: the log still has to be mov
 AGREES_S = 60.0
 DRAIN_LOOK_S = 0.1
 THREADS_A_LINE, THREADS_BESIDE = 4, 4
+STUCK_S = 180.0  # more than any look-up of a name, any pause between connections, any sync of a card that still works
 
 NOT_TRUSTED = "clock-not-trusted"
 HOLDOVER = "clock-holdover"
@@ -49,13 +51,15 @@ class Agent:
         self.alarms = Alarms()
         self.clock = clock or Clock(site.clock, mark=Path(f"{site.outbox.path}.clock"))
         self.flow = Flow(jitter)
-        self.lines = [Line(line, site.tick_s, self.clock.now_s) for line in site.line]
+        self.pulse = Pulse()
+        self.lines = [Line(line, site.tick_s, self._clock_of(line.name)) for line in site.line]
         self.outbox = Outbox(site.outbox, self.alarms, in_flight=self.flow.sent.keys())
         try:
             self.uplink = Uplink(site, self, self.outbox, self.flow, self.alarms)
         except BaseException:
             self.outbox.close()
             raise
+        self._first: set[str] = set()
         self._behind: set[str] = set()
         self._said: list[str] = []
         self._lost = (0, 0)
@@ -64,10 +68,16 @@ class Agent:
         """Until `stop`, 0; then what was taken stays in the outbox, and the brokers are told that we go."""
         works = [self._work_of(line) for line in self.lines]
         works += [("uplink", self.uplink.run), ("watch", self._watch), ("sync", self._sync)]
+        works += [("watchdog", self._report)]
         tasks = [asyncio.create_task(supervise(name, work, self.alarms), name=name) for name, work in works]
+        meters = sum(len(line.meters) for line in self.lines)
+        facts = f"lines={len(self.lines)} meters={meters} outbox_batches={self.outbox.summary().batches}"
+        log.info("gateway-started gateway=%s/%s %s", self.site.area, self.site.gateway, facts)
         try:
             await stop.wait()
         finally:
+            log.info("gateway-stopping gateway=%s/%s", self.site.area, self.site.gateway)
+            notify("STOPPING=1", "STATUS=stopping")
             await self.uplink.leave()
             for task in tasks:
                 task.cancel()
@@ -101,6 +111,15 @@ class Agent:
     def _work_of(self, line: Line) -> tuple[str, Callable[[], Awaitable[None]]]:
         return f"line {line.config.name}", lambda: line.run(self.may_tick, self.take)
 
+    def _clock_of(self, line: str) -> Callable[[], float]:
+        """The clock as that line sees it: it looks each second while it waits for a tick, and at the start of one."""
+
+        def now_s() -> float:
+            self.pulse.beat(f"line {line}")
+            return self.clock.now_s()
+
+        return now_s
+
     def may_tick(self, line: str, tick_s: int) -> bool:
         """Whether the line may be read for this tick: the clock is trusted, ran up to it without being set, and has
         passed the line's last one.
@@ -131,7 +150,15 @@ class Agent:
             # stepped since the tick began, which was at a trusted time
             trust = "holdover"
         found = [_in_holdover(reading) for reading in readings] if trust == "holdover" else readings
+        missing = sum(reading.value is None for reading in found)
+        self._say_first(f"first-readings line={line}", f"readings={len(found)} missing={missing}")
         self.uplink.offer(self.outbox.take(line, tick_s, found, self.clock.now_s(), trust))
+
+    def _say_first(self, what: str, facts: str) -> None:
+        """In the log, once: an installer waits for it."""
+        if what not in self._first:
+            self._first.add(what)
+            log.info("%s %s", what, facts)
 
     def birth(self) -> Birth:
         """What hangs on this gateway."""
@@ -171,6 +198,7 @@ class Agent:
 
         That way is open when the cloud's time agrees with ours now.
         """
+        self._say_first("first-receipt", f"broker={self.uplink.broker}")
         self.outbox.reported(*self._lost)
         now_s = self.clock.now_s()
         if self.outbox.lines_ahead(now_s) and abs(receipt.time_s - int(now_s)) <= AGREES_S:
@@ -206,6 +234,30 @@ class Agent:
                 await asyncio.to_thread(self.outbox.sync)
             except (OSError, sqlite3.Error) as error:
                 self.outbox.failed(error)
+            self.pulse.beat("outbox")
+
+    async def _report(self) -> None:
+        """What systemd is told, for as long as lines, uplink and outbox are all at work."""
+        for line in self.lines:
+            # a meter that answers every other question takes its time, and is no reason to end the gateway
+            limit_s = line.tick_s + STUCK_S + 20 * line.config.timeout_s
+            self.pulse.expect(f"line {line.config.name}", limit_s)
+        self.uplink.on_turn = lambda: self.pulse.beat("uplink")
+        self.pulse.expect("uplink", STUCK_S)
+        self.pulse.expect("outbox", (self.site.outbox.sync_s or SYNC_S) + STUCK_S)
+        await report(self.pulse, self._status)
+
+    def _status(self) -> str:
+        """One line for `systemctl status`."""
+        meters = [meter for line in self.lines for meter in line.meters]
+        down = [line.config.name for line in self.lines if line.down]
+        waiting = self.outbox.summary()
+        return (
+            f"clock={self.clock.trust()} broker={self.uplink.broker or 'none'} "
+            f"lines_down={','.join(down) or 'none'} "
+            f"meters={sum(not meter.health.dead for meter in meters)}/{len(meters)} "
+            f"outbox_batches={waiting.batches} warnings={','.join(self.alarms.codes()) or 'none'}"
+        )
 
 
 async def supervise(name: str, work: Callable[[], Awaitable[None]], alarms: Alarms) -> None:

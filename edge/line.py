@@ -186,7 +186,8 @@ class Line:
 
     def _say_overloaded(self, overloaded: bool) -> None:
         if overloaded and not self._state.overloaded:
-            log.warning("line=%s state=overloaded tick_s=%d", self.config.name, self.tick_s)
+            action = "make-tick_s-longer-or-the-baud-rate-higher-or-mend-silent-meters"
+            log.warning("line-overloaded line=%s tick_s=%d action=%s", self.config.name, self.tick_s, action)
         self._state.overloaded = overloaded
 
 

@@ -144,8 +144,9 @@ class Meter:
 
     def _note(self, health: Health) -> None:
         if health.dead != self.health.dead:
-            state = "silent, from now on probed only" if health.dead else "answers again"
-            log.warning("meter=%s unit=%d state=%r", self.config.name, self.config.unit, state)
+            action = " action=check-its-address-and-settings-and-wiring-and-power" if health.dead else ""
+            event = "meter-silent" if health.dead else "meter-answers"
+            log.warning("%s meter=%s unit=%d%s", event, self.config.name, self.config.unit, action)
         self.health = health
 
     async def _discover(self, driver: Driver, *, patient: bool) -> Answer | None:

@@ -5,7 +5,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import cycle
 from typing import Protocol
 
@@ -48,7 +48,11 @@ class Gateway(Protocol):
 
 
 class Uplink:
-    """Owns the connection. `flow` is shared with the outbox, which leaves alone what is in flight."""
+    """Owns the connection. `flow` is shared with the outbox, which leaves alone what is in flight.
+
+    `broker` is the URL of the one that it is connected to, empty where there is none. `on_turn` is called at each
+    attempt to connect and, once connected, each second at least.
+    """
 
     def __init__(self, site: Site, gateway: Gateway, outbox: Outbox, flow: Flow, alarms: Alarms) -> None:
         """Raises Problem where the site's brokers, password or certificates cannot be used."""
@@ -63,6 +67,8 @@ class Uplink:
         self._wake = asyncio.Event()
         self._said: dict[Broker, str] = {}
         self._leaving = False
+        self.broker = ""
+        self.on_turn: Callable[[], None] = lambda: None
 
     def offer(self, batches: Sequence[int]) -> None:
         """Batches just taken: they go out at once where there is a connection, and with the backlog elsewhere."""
@@ -80,6 +86,7 @@ class Uplink:
         failures = 0
         for broker in cycle(self._brokers):
             began_s = time.monotonic()
+            self.on_turn()
             await self._attend(broker)
             if self._leaving:
                 return
@@ -105,12 +112,13 @@ class Uplink:
                 await connection.open(broker, self._receive, self._wake.set)
                 log.info("broker-connected broker=%s", _url(broker))
                 self._said.pop(broker, None)
+                self.broker = _url(broker)
                 await self._serve(connection)
                 if not self._leaving:
                     reason = connection.closed.result() if connection.closed.done() else "no receipt, trying the next"
                     log.warning("broker-lost broker=%s reason=%r", _url(broker), reason)
             finally:
-                self._connection = None
+                self._connection, self.broker = None, ""
                 self._flow.reset(time.monotonic())
                 connection.abandon()
         except (OSError, Refused, Problem, ValueError) as error:
@@ -133,6 +141,7 @@ class Uplink:
         self._connection = connection
         self.publish_state()
         while not connection.closed.done() and not self._deserted():
+            self.on_turn()
             self._wake.clear()
             self._settle()
             if not connection.busy:
