@@ -36,6 +36,12 @@ COMMANDS: dict[str, tuple[str, Text]] = {
             "the cloud: area, portal, registry, import, quarantine",
         ),
     ),
+    "backup": ("commands.backup", Text("돌아가는 채로 모두 백업합니다", "copy everything while it runs")),
+    "restore": ("commands.restore", Text("백업을 빈 자리에 되살립니다", "bring a backup back, into an empty place")),
+    "dashboards": (
+        "commands.dashboards",
+        Text("Grafana 대시보드: build, check, push, screenshots", "Grafana's boards: build, check, push, screenshots"),
+    ),
     "simulate": ("commands.simulate", Text("모의 계량기와 선로를 띄웁니다", "run simulated meters and lines")),
     "bench": ("commands.bench", Text("성능과 전달을 측정합니다", "measure speed and delivery")),
     "check": ("commands.check", Text("형식, 린트, 타입, 의존 규칙을 검사합니다", "format, lint, types, import rules")),

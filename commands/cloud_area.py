@@ -100,6 +100,8 @@ def run(args: argparse.Namespace) -> int:
     from cloud.ingest import area  # noqa: PLC0415  # the databases are loaded only by who uses them
     from cloud.ingest.settings import AreaSettings  # noqa: PLC0415
     from cloud.settle.worker import Settler, SettleSettings  # noqa: PLC0415
+    from cloud.store.copying import Copies  # noqa: PLC0415
+    from cloud.store.influx import InfluxStore  # noqa: PLC0415
 
     given = {name: value for name, value in vars(args).items() if name in AreaSettings.__dataclass_fields__}
     for option, least, _, _ in _NUMBERS:
@@ -119,5 +121,10 @@ def run(args: argparse.Namespace) -> int:
         tick_days=pace.get("tick_days", SettleSettings.tick_days),
         register_days=settings.keep_days,
     )
-    area.run(settings, lambda store: [Settler(store, settle)])
+
+    def company(store: area.AreaStore) -> list[area.Beside]:
+        earliest_s = store.earliest_s if isinstance(store, InfluxStore) else None
+        return [Settler(store, settle), Copies(store.file, settle.applied, earliest_s)]
+
+    area.run(settings, company)
     return 0

@@ -65,6 +65,11 @@ class DuckStore:
         self.settled = Settled(self._file)
         self.days = Days(self._file)
 
+    @property
+    def file(self) -> AreaFile:
+        """The area's file, for who copies it."""
+        return self._file
+
     def series(self, meters: Sequence[str], quantities: Sequence[str]) -> npt.NDArray[np.int32]:
         """See Store."""
         while True:

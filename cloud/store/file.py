@@ -20,6 +20,14 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
 }
 
+# While the file is copied nothing is written into it: no checkpoint, and no large transaction ahead of its commit.
+_HOLD = """
+    SET GLOBAL checkpoint_threshold = '1000TB'; SET GLOBAL enable_optimistic_write = false;
+    SET GLOBAL auto_checkpoint_skip_wal_threshold = 1000000000000000"""
+_RELEASE = f"""
+    SET GLOBAL checkpoint_threshold = '{_SETTINGS["checkpoint_threshold"]}'; SET GLOBAL enable_optimistic_write = true;
+    RESET GLOBAL auto_checkpoint_skip_wal_threshold"""
+
 _QUIET = "SET enable_progress_bar = false"  # it would write over the log, and belongs to each connection
 
 # what may pass: a full disk, a failed write, memory; anything else is a mistake in our own SQL
@@ -37,7 +45,7 @@ class AreaFile:
         self._broken = False
         self._doubtful: tuple[object, int] | None = None
         self._stored: list[object] = []  # tokens in doubt that proved to be on disk; each waits for its second call
-        self._log = Path(f"{path}.wal")
+        self.log = Path(f"{path}.wal")
         self._named = False  # whether the names of the file and its log are on disk
         try:
             self._open()
@@ -74,6 +82,29 @@ class AreaFile:
         except _PASSING as error:
             raise StoreUnavailable(f"{self.path}: {_line(error)}") from error
 
+    def hold_checkpoints(self) -> None:
+        """From now on commits go to the log alone, and the file stays as it is, until they are released or the file
+        has to be opened anew. Raises StoreUnavailable.
+        """
+        with self._writing:
+            if self._broken:
+                raise StoreUnavailable(f"{self.path}: has to be opened anew")
+            self._writer.execute(_HOLD)
+
+    def release_checkpoints(self) -> None:
+        """The opposite; the next commit brings what the log has into the file."""
+        with self._writing, contextlib.suppress(duckdb.Error):  # a file that is closed or broken holds none back
+            self._writer.execute(_RELEASE)
+
+    def moment(self) -> tuple[int, int]:
+        """The number of the last commit, and the bytes that the log has up to it."""
+        with self._writing:
+            try:
+                ((commits,),) = self._writer.execute("SELECT commits FROM area").fetchall()
+            except _PASSING as error:
+                raise StoreUnavailable(f"{self.path}: {_line(error)}") from error
+            return commits, self.log.stat().st_size if self.log.exists() else 0
+
     def close(self) -> None:
         """Release the file, so that another process may own it."""
         with self._writing, self._opening:
@@ -83,7 +114,7 @@ class AreaFile:
     def _transact(self, token: object, work: Work) -> None:
         number = 0
         # DuckDB removes its log at a checkpoint and makes a new one, and does not sync the folder
-        self._named = self._named and self._log.exists()
+        self._named = self._named and self.log.exists()
         try:
             self._writer.begin()
             ((number,),) = self._writer.execute("UPDATE area SET commits = commits + 1 RETURNING commits").fetchall()

@@ -17,9 +17,11 @@ import pyarrow.compute as pc
 
 from cloud.store import lines
 from cloud.store.duck import DuckStore
+from cloud.store.file import AreaFile
 from cloud.store.influx_http import InfluxConnection, InfluxSettings, Refused
 from cloud.store.influx_rows import read_rows
-from cloud.store.protocol import APPEND, QUARANTINE, Commit, origins_of
+from cloud.store.lines import safe_name
+from cloud.store.protocol import APPEND, QUARANTINE, Commit, StoreUnavailable, origins_of
 from contract.quality import REASON_OF
 from contract.refusals import STORE_REFUSED
 
@@ -46,6 +48,20 @@ class InfluxStore:
     def check(self) -> None:
         """Raise Problem if this InfluxDB will not do, StoreUnavailable if it is away."""
         self._influx.check()
+
+    @property
+    def file(self) -> AreaFile:
+        """The area's file, for who copies it."""
+        return self._area.file
+
+    def earliest_s(self) -> int | None:
+        """The time of the earliest reading. Raises StoreUnavailable."""
+        return earliest_s(self._influx, self._area.picked(None, None).column("quantity").unique().to_pylist())
+
+    def load(self, readings: pa.Table) -> None:
+        """Write readings (APPEND) of which the books know already: those of a backup. Raises StoreUnavailable."""
+        if self._post(readings):
+            raise StoreUnavailable("InfluxDB refuses readings that it once took")
 
     def series(self, meters: Sequence[str], quantities: Sequence[str]) -> npt.NDArray[np.int32]:
         """See Store."""
@@ -167,6 +183,14 @@ class InfluxStore:
         gateways, batches = (origins.column(name) for name in ("gateway", "batch"))
         columns = [[time.time()] * len(refused), gateways, batches, [STORE_REFUSED] * len(refused)]
         return pa.table([*columns, [_senml(*row) for row in rows]], schema=QUARANTINE)
+
+
+def earliest_s(influx: InfluxConnection, quantities: Sequence[str]) -> int | None:
+    """The time of the earliest reading of these. Raises StoreUnavailable, Problem."""
+    # InfluxQL's bind parameters are not portable; no name passes safe_name that would end the quotes
+    queries = [f'SELECT first("quality") FROM "{safe_name(name)}"' for name in quantities]  # noqa: S608  # as said above
+    found = [influx.first_s(query) for query in queries]
+    return min((first_s for first_s in found if first_s is not None), default=None)
 
 
 def _halves(

@@ -148,7 +148,7 @@ class TotalsWriter:
             current.pop(period, None)
 
     def _publish(self, new: Manifest) -> None:
-        old = _names(self._manifest) - _names(new)
+        old = named(self._manifest) - named(new)
         for name in old:  # the hour begins now
             if (self._folder / name).exists():
                 os.utime(self._folder / name)
@@ -160,7 +160,7 @@ class TotalsWriter:
         path.replace(self._folder / MANIFEST)
         _sync(self._folder)
         self._manifest = new
-        _remove_old(self._folder, _names(new))
+        _remove_old(self._folder, named(new))
 
 
 class TotalsReader:
@@ -191,7 +191,7 @@ class TotalsReader:
 
     def version(self) -> str:
         """Of the content: equal versions give equal answers."""
-        names = [f"{folder.name}/{name}" for folder in self._folders for name in sorted(_names(self._current(folder)))]
+        names = [f"{folder.name}/{name}" for folder in self._folders for name in sorted(named(self._current(folder)))]
         return hashlib.blake2b("\n".join(names).encode(), digest_size=8).hexdigest()
 
     def _between(self, periods: Callable[[Manifest], Mapping[str, Files]], first: str, last: str) -> list[Current]:
@@ -233,7 +233,8 @@ def _plain(periods: Mapping[str, Files]) -> dict[str, tuple[str, str, str]]:
     return {period: files.all for period, files in periods.items()}
 
 
-def _names(manifest: Manifest) -> set[str]:
+def named(manifest: Manifest) -> set[str]:
+    """The names of all files that are current."""
     both = (*manifest.slots.values(), *manifest.days.values())
     return {name for files in both for name in files.all} | {*manifest.hours.values()}
 
