@@ -136,8 +136,11 @@ def _take_batch(pile: _Sorted, address: Address, message: Arrived, books: Books)
 
 
 def _take_news(address: Address, message: Arrived, known: Known, books: Books) -> None:
-    """A birth or a state. Of a gateway that is not known nothing is kept, nor what is larger than any batch."""
-    if not known.knows(address.gateway) or len(message.payload) > MAX_BATCH_BYTES:
+    """A birth or a state. Of a gateway that is not known nothing is kept, nor what is larger than any batch.
+
+    An empty one says nothing: it clears what the broker had retained of a gateway that was taken back.
+    """
+    if not known.knows(address.gateway) or not 0 < len(message.payload) <= MAX_BATCH_BYTES:
         return
     try:
         if address.leaf == "birth":
