@@ -4,8 +4,17 @@ import json
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Protocol
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from contract.problems import Problem
 
@@ -17,7 +26,9 @@ class Metrics:
     """One registry an area, so that several areas may live in one test."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+        self.registry: CollectorRegistry = CollectorRegistry()
+        registry = self.registry
+        ProcessCollector(registry=registry)
 
         def counter(name: str, about: str, *labels: str) -> Counter:
             return Counter(f"bitgoeul_ingest_{name}", about, labels, registry=registry)
@@ -57,7 +68,16 @@ class Metrics:
 Health = Callable[[], list[str]]
 
 
-def bind(metrics: Metrics, health: Health, host: str, port: int) -> ThreadingHTTPServer:
+class Registered(Protocol):
+    """Whoever has a registry to be scraped."""
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Of Prometheus."""
+        ...
+
+
+def bind(metrics: Registered, health: Health, host: str, port: int) -> ThreadingHTTPServer:
     """What answers /metrics and /healthz there once `start` is called; port 0 picks a free one.
 
     Raises Problem.

@@ -5,22 +5,19 @@ Nothing is remembered over a restart: what InfluxDB has is compared with what th
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from cloud.metering.codes import DAY_S, SEOUL_S, SLOT_S
+from cloud.metering.codes import DAY_S, SEOUL_S
 from cloud.metering.factors import EPOCH
-from cloud.mirror.dongs import newest_dongs
-from cloud.mirror.registry import Known, Registry
+from cloud.mirror.points import Sheet
 from cloud.mirror.settings import SLOT_DAYS
-from cloud.mirror.sites import SiteUsage
-from cloud.mirror.sums import Span, sheets
+from cloud.mirror.sums import Span
 from cloud.mirror.writing import Boards
 from cloud.store.parquet import Files, day_name, read_manifest
 from cloud.store.protocol import StoreUnavailable
-from cloud.totals.query import Totals
 
 LOG = logging.getLogger(__name__)
 
@@ -32,50 +29,36 @@ Spans = dict[Span, Version]
 
 @dataclass
 class Books:
-    """`turn` mirrors what changed since the last one; at first, all that is not there yet."""
+    """`turn` mirrors what changed since the last one; at first, all that is not there yet. `sheets` makes what there
+    should be of a span, and `name` says in the log what it is.
+    """
 
+    name: str
     folders: Sequence[Path]
-    registry: Registry
-    usage: SiteUsage
     history_days: int
-    newest_s: int | None = None  # the end of the newest slot mirrored
+    sheets: Callable[[Span], Iterable[Sheet]]
     _seen: Spans = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._totals = Totals(self.folders)
 
     def turn(self, boards: Boards, going: Callable[[], bool], now_s: float) -> None:
         """Raises StoreUnavailable or Problem; the next turn goes on from there."""
         there = self._there(int(now_s + SEOUL_S) // DAY_S)
         due = [(span, version) for span, version in there.items() if self._seen.get(span) != version]
         due.sort(key=lambda one: (one[0].daily, -one[0].first))
-        newest = max((span.first for span in there if not span.daily and there[span]), default=None)
         for done, (span, version) in enumerate(due):
             if not going():
                 return
-            known = self.registry.known()
             began_s = time.monotonic()
-            written = self._mirror(boards, known, span)
-            if not span.daily and span.first == newest:
-                self._note_newest(boards, known, span.first)
+            written = sum(boards.make_equal(sheet) for sheet in self.sheets(span))
             self._seen[span] = version
             if written:
                 took_s = time.monotonic() - began_s
-                about = (day_name(span.first), span.daily, written, took_s, len(due) - done - 1)
-                LOG.info("totals mirrored from=%s daily=%s points=%d took_s=%.2f left=%d", *about)
+                about = (self.name, day_name(span.first), span.daily, written, took_s, len(due) - done - 1)
+                LOG.info("mirrored what=%s from=%s daily=%s points=%d took_s=%.2f left=%d", *about)
 
-    def _mirror(self, boards: Boards, known: Known, span: Span) -> int:
-        written = sum(boards.make_equal(sheet) for sheet in sheets(self._totals, known.regions, span))
-        if span.daily:
-            return written
-        return written + sum(boards.make_equal(sheet) for sheet in self.usage.sheets(known, span.first))
-
-    def _note_newest(self, boards: Boards, known: Known, day: int) -> None:
-        found = newest_dongs(self._totals, known, day)
-        if found:
-            slot_s, points = found
-            boards.write(points, slot_s)
-            self.newest_s = slot_s + SLOT_S
+    @property
+    def newest_day(self) -> int | None:
+        """The newest day of slots mirrored."""
+        return max((span.first for span, version in self._seen.items() if version and not span.daily), default=None)
 
     def _there(self, today: int) -> Spans:
         """What there is of days of slots and months of days; a day that was there and is gone has no file."""

@@ -4,34 +4,43 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import pyarrow as pa
 
+from cloud.ingest.metrics import bind
+from cloud.ingest.metrics import start as start_http
+from cloud.metering.codes import SLOT_S
 from cloud.mirror.books import EVERY_S as BOOKS_EVERY_S
 from cloud.mirror.books import Books
-from cloud.mirror.gateways import gateway_points, line_points
+from cloud.mirror.broker import BrokerState
+from cloud.mirror.dongs import newest_dongs
 from cloud.mirror.jobs import Job
 from cloud.mirror.live import EVERY_S as LIVE_EVERY_S
 from cloud.mirror.live import LiveCity
 from cloud.mirror.metrics import Metrics
 from cloud.mirror.names import names, outages
+from cloud.mirror.quality import EVERY_S as QUALITY_EVERY_S
 from cloud.mirror.registry import Registry
 from cloud.mirror.settings import MirrorSettings
 from cloud.mirror.sites import AskUsage, SiteUsage
+from cloud.mirror.sums import sheets
+from cloud.mirror.watching import Platform, fetch, watch_gateways, watch_quality
 from cloud.mirror.writing import Boards
 from cloud.portal.live.sites import Rosters
 from cloud.store.flight import fetch_table
 from cloud.store.influx_http import InfluxConnection
 from cloud.store.protocol import StoreUnavailable
+from cloud.totals.query import Totals
 
 LOG = logging.getLogger(__name__)
 
 GATEWAYS_EVERY_S = 30.0
 NAMES_EVERY_S = 60.0
+PLATFORM_EVERY_S = 10.0
 LAST_TURN_S = 10.0
 USAGE_TIMEOUT_S = 30.0
 
@@ -48,19 +57,36 @@ class Mirror:
             LOG.warning("boards unavailable why=%r", str(unavailable))
         self.boards = Boards(self._influx, self.metrics)
         self.registry = Registry(settings.registry)
-        self.books = Books(settings.totals, self.registry, SiteUsage(_usage(settings.areas)), settings.history_days)
+        folders, days, usage = settings.totals, settings.history_days, SiteUsage(_usage(settings.areas))
+        self._totals = Totals(folders)
+        self.books = Books("totals", folders, days, lambda span: sheets(self._totals, self.registry.known(), span))
+        self.sites = Books("sites", folders, days, lambda span: usage.sheets(self.registry.known(), span))
+        self._mapped = ""  # the version of which the dongs were written
+        self.newest_s: int | None = None  # the end of the newest slot mirrored
         asks = {name: partial(fetch_table, socket) for name, socket in settings.areas.items()}
         self.live = LiveCity(Rosters(settings.registry, time.time()), asks, settings.stale_after_s)
-        totals = Job("totals", BOOKS_EVERY_S, lambda now_s: self.books.turn(self.boards, lambda: totals.going, now_s))
+        self.platform = Platform(settings.scrape, settings.disks, self.metrics)
+        self.broker = BrokerState(settings.broker) if settings.broker else None
+        areas = settings.areas
+        sites = Job("sites", BOOKS_EVERY_S, lambda now_s: self.sites.turn(self.boards, lambda: sites.going, now_s))
+        totals = Job("totals", BOOKS_EVERY_S, lambda now_s: self._mirror_totals(lambda: totals.going, now_s))
         self.jobs: Sequence[Job] = (
             totals,
+            sites,
             Job("live", LIVE_EVERY_S, lambda now_s: self.live.turn(self.boards, self.registry.known(), now_s)),
             Job("names", NAMES_EVERY_S, self._names),
-            Job("gateways", GATEWAYS_EVERY_S, self._gateways),
+            Job("gateways", GATEWAYS_EVERY_S, lambda now_s: watch_gateways(self.boards, areas, now_s)),
+            Job("quality", QUALITY_EVERY_S, lambda now_s: watch_quality(self.boards, areas, now_s)),
+            Job("platform", PLATFORM_EVERY_S, lambda now_s: self.platform.turn(self.boards, areas, self._own, now_s)),
         )
+        self._http = bind(self.metrics, self.health, settings.metrics_host, settings.metrics_port)
+        self.metrics_port = self._http.server_port
 
     def start(self) -> None:
         """Begin all jobs."""
+        start_http(self._http)
+        if self.broker is not None:
+            self.broker.start()
         for job in self.jobs:
             job.start()
 
@@ -70,6 +96,10 @@ class Mirror:
             job.stop()
         for job in self.jobs:
             job.join(LAST_TURN_S)
+        if self.broker is not None:
+            self.broker.stop()
+        self._http.shutdown()
+        self._http.server_close()
         self._influx.close()
 
     def health(self) -> list[str]:
@@ -77,6 +107,18 @@ class Mirror:
         problems = [] if self.boards.available else ["boards' database not available"]
         problems += [problem for job in self.jobs for problem in job.problems]
         return problems + [f"area {name} silent" for name in self.live.silent]
+
+    def _mirror_totals(self, going: Callable[[], bool], now_s: float) -> None:
+        self.books.turn(self.boards, going, now_s)
+        day = self.books.newest_day
+        version = self._totals.version()
+        if day is not None and version != self._mapped:
+            found = newest_dongs(self._totals, self.registry.known(), day)
+            if found:
+                slot_s, points = found
+                self.boards.write(points, slot_s)
+                self.newest_s = slot_s + SLOT_S
+            self._mapped = version
 
     def _names(self, now_s: float) -> None:
         known = self.registry.known()
@@ -88,18 +130,13 @@ class Mirror:
         """What each meter is, by its gateway's account."""
         found: dict[str, str] = {}
         for socket in self.settings.areas.values():
-            table = _fetch(socket, "catalogue")
+            table = fetch(socket, "catalogue")
             if table is not None:
                 found |= dict(zip(table["meter"].to_pylist(), table["model"].to_pylist(), strict=True))
         return found
 
-    def _gateways(self, now_s: float) -> None:
-        for area, socket in self.settings.areas.items():
-            states, lines = _fetch(socket, "gateways"), _fetch(socket, "lines")
-            if states is not None:
-                self.boards.write(gateway_points(area, states, now_s), int(now_s))
-            if lines is not None:
-                self.boards.write(line_points(lines), int(now_s))
+    def _own(self) -> tuple[list[str], int | None, BrokerState | None]:
+        return self.health(), self.newest_s, self.broker
 
 
 def run(settings: MirrorSettings) -> None:
@@ -113,22 +150,16 @@ def run(settings: MirrorSettings) -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     mirror.start()
-    LOG.info("mirror started boards=%s areas=%s", settings.influx.url, ",".join(settings.areas))
+    where = (settings.influx.url, ",".join(settings.areas), settings.metrics_host, mirror.metrics_port)
+    LOG.info("mirror started boards=%s areas=%s metrics=http://%s:%d/metrics", *where)
     ending.wait()
     mirror.stop()
     LOG.info("mirror ended")
 
 
-def _fetch(socket: Path, table: str) -> pa.Table | None:
-    """None where the area does not answer: what it would say is missing then."""
-    try:
-        return fetch_table(socket, table)
-    except StoreUnavailable:
-        return None
-
-
 def _usage(areas: Mapping[str, Path]) -> dict[str, AskUsage]:
-    def ask(socket: Path, meter: str, start_s: int, end_s: int) -> pa.Table:
-        return fetch_table(socket, "usage", USAGE_TIMEOUT_S, meter=meter, start=start_s, end=end_s)
+    def ask(socket: Path, meters: Sequence[str], start_s: int, end_s: int) -> pa.Table:
+        names = " ".join(meters)
+        return fetch_table(socket, "usages", USAGE_TIMEOUT_S, meters=names, start=start_s, end=end_s)
 
     return {name: partial(ask, socket) for name, socket in areas.items()}

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from cloud.metering.codes import SLOT_S
 from cloud.store.days import ALL_RULES, Days
-from cloud.store.settled import EDITS, Settled
+from cloud.store.settled import EDITS, USAGE, Settled
 from contract.problems import Problem
 
 # A refusal in the place of rows: one row.
@@ -25,6 +25,7 @@ def quality_tables(settled: Settled, days: Days) -> dict[str, Named]:
     """By name. Times are UTC epoch seconds, days are local; what cannot be answered is REFUSED."""
     return {
         "usage": _answered(lambda meter, start, end: usage(settled, days, meter, start, end)),
+        "usages": _answered(lambda meters, start, end: usages(settled, days, meters, start, end)),
         "findings": _answered(
             lambda start, end, rules=ALL_RULES, meter=None, limit=ROWS: days.findings(
                 (start, end), rules, _known(days, meter), limit
@@ -48,6 +49,15 @@ def usage(settled: Settled, days: Days, meter: str, start_s: int, end_s: int) ->
     found = settled.usage(start_s, end_s, np.sort(registers["series"].to_numpy()))
     joined = found.join(registers, "series", join_type="inner").drop_columns(["series"])
     return joined.sort_by([("quantity", "ascending"), ("slot_s", "ascending")])
+
+
+def usages(settled: Settled, days: Days, meters: str, start_s: int, end_s: int) -> pa.Table:
+    """slot_s, meter, quantity, milli, grade, flags of start_s <= slot_s < end_s, of several meters (names divided by
+    spaces) in no order; a meter that is not known is passed over.
+    """
+    registers = days.registers_of(meters.split())
+    found = settled.usage(start_s, end_s, registers["series"].to_numpy()) if registers.num_rows else USAGE.empty_table()
+    return found.join(registers, "series", join_type="inner").drop_columns(["series"])
 
 
 def edit(settled: Settled, days: Days, meter: str, quantity: str, **what: str | int | None) -> pa.Table:

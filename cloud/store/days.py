@@ -4,7 +4,7 @@ them is to be judged again.
 Nothing here judges.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import numpy as np
@@ -188,6 +188,12 @@ class Days:
         query = """SELECT series, quantity FROM series WHERE meter = $meter AND quantity IN (SELECT unnest($registers))
             ORDER BY quantity"""
         return self._look(query, {"meter": meter, "registers": _REGISTERS})
+
+    def registers_of(self, meters: Sequence[str]) -> pa.Table:
+        """The registers of these meters: series, meter and quantity; a meter that is not known has none."""
+        query = """SELECT series, meter, quantity FROM series WHERE meter IN (SELECT unnest($meters))
+            AND quantity IN (SELECT unnest($registers)) ORDER BY series"""
+        return self._look(query, {"meters": list(meters), "registers": _REGISTERS})
 
     def findings(self, span: tuple[int, int], rules: int, meter: str | None, limit: int) -> pa.Table:
         """day, meter, quantity, rules, passed, shift of the days span[0] <= day < span[1] on which any of these rules
