@@ -26,6 +26,10 @@ TOOLS: dict[str, tuple[str, Text]] = {
             "the registry of sites, buildings, meters, gateways and regions",
         ),
     ),
+    "gateways": (
+        "commands.cloud_gateways",
+        Text("게이트웨이의 인증서를 발급하고 폐기합니다", "issue gateways' certificates, and take them back"),
+    ),
     "import": (
         "commands.cloud_import",
         Text("기관이 가진 월별 자료를 가져옵니다", "import the monthly figures that agencies hold"),
