@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
-import msgspec
 import pytest
 import urllib3
 
@@ -15,7 +14,7 @@ from cloud.store.duck import DuckStore
 from cloud.store.flight import fetch_table
 from cloud.store.influx import InfluxStore
 from cloud.store.influx_http import InfluxConnection, InfluxSettings
-from contract.messages import Birth, BirthMeter, LineState, State, encode
+from contract.messages import Birth, State, encode
 from contract.problems import Problem
 from contract.reading import Reading
 from contract.refusals import (
@@ -270,15 +269,9 @@ def test_any_bytes_are_survived(tmp_path: Path, broker: Server) -> None:
 def test_what_the_pages_ask_for(tmp_path: Path, broker: Server) -> None:
     chosen = settings(tmp_path, broker)
     with Gateway("g1", broker) as g1, running(chosen) as area:
-        hangs = BirthMeter(name="g1-e01", model="acme-1", quantities=[KWH], line="bus1", unit=1)
-        birth = Birth(gateway="g1", site="hanam", time_s=NOW_S, software="1", meters=[hangs])
+        birth = Birth(gateway="g1", site="hanam", time_s=NOW_S, software="1")
         g1.say(topic("main", "g1", "birth"), encode(birth), retain=True)
-        lines = {
-            "bus1": LineState(use_ratio=0.25, dead_meters=["g1-e01"], ticks_missed=2),
-            "bus2": LineState(use_ratio=0.5, up=False, ticks_missed=1),
-        }
-        state = State(status="online", time_s=NOW_S, clock="ntp", outbox_batches=7, outbox_bytes=900, lines=lines)
-        g1.state(msgspec.structs.replace(state, outbox_oldest_s=NOW_S - 60, warnings=["outbox-thinned"]))
+        g1.state(State(status="online", time_s=NOW_S, outbox_batches=7, warnings=["outbox-thinned"]))
         g1.send(1, batch("g1", NOW_S))
         eventually(lambda: g1.stored() == {1})
         live = fetch_table(chosen.socket, "live").to_pylist()
@@ -289,38 +282,10 @@ def test_what_the_pages_ask_for(tmp_path: Path, broker: Server) -> None:
         ]
         assert live[-1]["time_s"] is None
         first, second = fetch_table(chosen.socket, "gateways").to_pylist()
-        assert first | {"delay_s": 0.0} == {
-            "gateway": "g1",
-            "site": "hanam",
-            "online": True,
-            "state_time_s": NOW_S,
-            "outbox_batches": 7,
-            "warnings": ["outbox-thinned"],
-            "delay_s": 0.0,
-            "software": "1",
-            "tick_s": 60,
-            "meters": 1,
-            "clock": "ntp",
-            "clock_good": True,
-            "outbox_bytes": 900,
-            "outbox_oldest_s": NOW_S - 60,
-            "readings_thinned": 0,
-            "readings_dropped": 0,
-            "dead_meters": 1,
-            "lines": 2,
-            "lines_down": 1,
-            "line_use_ratio_max": 0.5,
-            "ticks_missed": 3,
-        }
-        assert (second["online"], second["clock"], second["lines"]) == (False, None, None)
-        lines_told = fetch_table(chosen.socket, "lines").to_pylist()
-        assert [(row["line"], row["up"], row["dead_meters"]) for row in lines_told] == [
-            ("bus1", True, ["g1-e01"]),
-            ("bus2", False, []),
-        ]
-        assert fetch_table(chosen.socket, "catalogue").to_pylist() == [
-            {"gateway": "g1", "meter": "g1-e01", "model": "acme-1", "line": "bus1"}
-        ]
+        assert first["delay_s"] is not None
+        assert (first["gateway"], first["site"], first["online"], first["state_time_s"]) == ("g1", "hanam", True, NOW_S)
+        assert (first["outbox_batches"], first["warnings"]) == (7, ["outbox-thinned"])
+        assert second["online"] is False
         assert fetch(area, "/healthz") == (200, '{"ok": true, "problems": []}')
         assert fetch(area, "/nothing")[0] == 404
         broker.kill()
