@@ -14,6 +14,7 @@ CHECKS = (
     ["mypy"],
     ["lint-imports"],
     ["python", "-m", "commands", "docs", "--check"],
+    ["python", "-m", "commands", "dashboards", "check"],
 )
 
 

@@ -1,0 +1,131 @@
+"""The city live: a wall, read from five metres."""
+
+from dashboards import influxql as ask
+from dashboards.boards.common import (
+    ALL,
+    CARBON_UNIT,
+    ELECTRICITY,
+    HOUR,
+    LIVE,
+    PRODUCTION,
+    RATIO,
+    USED,
+    Desk,
+    Utility,
+    city,
+)
+from dashboards.boards.map import dong_map
+from dashboards.grafana import Board, Panel, Query, override
+from dashboards.palette import OF_UTILITY, PLAIN, QUIET
+from dashboards.panels import bars, big, lines
+
+CITY = "\"level\" = 'city'"
+TODAY = "6h"  # the comparison is written with each slot: older than this it is none
+
+
+def board(desk: Desk) -> Board:
+    """Use and production now, today against yesterday and last week, districts, dongs, carbon."""
+    say = desk.say
+    widths = (5, 5, 5, 5, 4)
+    return Board(
+        uid=desk.uid("city"),
+        title=say("city.title"),
+        about=say("city.about"),
+        none=say("common.none"),
+        tags=desk.tags("wall"),
+        links=desk.links("city"),
+        annotations=desk.outages("region"),
+        since="now/d",
+        until="now/d",
+        refresh="10s",
+        rows=[
+            [_now(desk, utility, width) for utility, width in zip(ALL, widths, strict=True)],
+            [*(_today(desk, utility.key, utility.usage_unit, 5) for utility in USED), _carbon(desk)],
+            [_course(desk), dong_map(desk, (8, 14)), _districts(desk)],
+        ],
+    )
+
+
+def _now(desk: Desk, utility: Utility, width: int) -> Panel:
+    query = ask.latest(utility.live, CITY, LIVE)
+    title = desk.say(f"now.{utility.key}")
+    return big(title, (width, 5), [Query(query)], utility.live_unit, utility.color, about=desk.say("city.now_about"))
+
+
+def _today(desk: Desk, key: str, unit: str, width: int) -> Panel:
+    """Today so far, and how much more or less that is than until the same hour yesterday and a week ago."""
+    say = desk.say
+    where = f"{CITY} AND \"utility\" = '{key}'"
+    queries = [
+        Query(ask.latest("today_compare", where, TODAY, field), say(f"city.{field}"))
+        for field in ("today", "change_day_ratio", "change_week_ratio")
+    ]
+    changes = [
+        override(say(f"city.{field}"), unit=RATIO, decimals=1, color={"mode": "fixed", "fixedColor": PLAIN})
+        for field in ("change_day_ratio", "change_week_ratio")
+    ]
+    return big(
+        say(f"today.{key}"),
+        (width, 7),
+        queries,
+        unit,
+        OF_UTILITY[key],
+        about=say("city.today_about"),
+        names=True,
+        orientation="horizontal",
+        overrides=changes,
+    )
+
+
+def _carbon(desk: Desk) -> Panel:
+    return _today(desk, "co2", CARBON_UNIT, 4)
+
+
+def _course(desk: Desk) -> Panel:
+    say = desk.say
+    names = {key: say(f"city.line_{key}") for key in ("today", "yesterday", "week", "production")}
+    queries = [
+        Query(ask.mean(ELECTRICITY.usage, city(), times=4), names["today"]),
+        Query(ask.mean(f"earlier_{ELECTRICITY.usage}", f"{CITY} AND \"days\" = '1'", times=4), names["yesterday"]),
+        Query(ask.mean(f"earlier_{ELECTRICITY.usage}", f"{CITY} AND \"days\" = '7'", times=4), names["week"]),
+        Query(ask.mean(PRODUCTION.usage, city(), times=4), names["production"]),
+    ]
+    dash = {"fill": "dash", "dash": [8, 8]}
+    dots = {"fill": "dot", "dash": [2, 6]}
+    looks = [
+        override(names["today"], color=_fixed(ELECTRICITY.color), custom__lineWidth=4, custom__fillOpacity=15),
+        override(names["yesterday"], color=_fixed(PLAIN), custom__lineStyle=dash, custom__fillOpacity=0),
+        override(names["week"], color=_fixed(QUIET), custom__lineStyle=dots, custom__fillOpacity=0),
+        override(names["production"], color=_fixed(PRODUCTION.color), custom__lineWidth=4, custom__fillOpacity=15),
+    ]
+    return lines(
+        say("city.course"),
+        (10, 14),
+        queries,
+        ELECTRICITY.per_hour_unit,
+        least="15m",
+        overrides=looks,
+        min=0,
+        about=say("city.course_about"),
+    )
+
+
+def _fixed(color: str) -> dict[str, str]:
+    return {"mode": "fixed", "fixedColor": color}
+
+
+def _districts(desk: Desk) -> Panel:
+    columns = {"name": desk.column("name"), "value": "usage_today_electricity_kwh"}
+    query = ask.listing("district_now", columns, "", ["region"], HOUR)
+    shown = override("value", displayName=desk.say("today.electricity"))
+    return bars(
+        desk.say("city.districts"),
+        (6, 14),
+        Query(query, table=True),
+        ELECTRICITY.usage_unit,
+        ELECTRICITY.color,
+        about=desk.say("city.districts_about"),
+        hide=["region"],
+        overrides=[shown],
+        links=desk.link_to("region", region="${__data.fields.region}"),
+    )

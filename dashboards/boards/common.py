@@ -1,0 +1,119 @@
+"""What boards share: who they are, how one leads to another, and the utilities."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dashboards import palette
+from dashboards.grafana import Json, Variable, annotation, link
+from dashboards.influxql import TIME, choices
+from dashboards.texts import Language, Say, say_in
+
+# in the order in which the head of a board lists them
+BOARDS = ("city", "region", "type", "industry", "apartments", "site", "meter", "quality", "fleet", "platform")
+
+# boards that show nothing before something was chosen are reached from others
+FROM_OTHERS = ("site", "meter")
+
+LIVE = "2m"  # a live value older than this is none
+HOUR = "1h"
+
+
+@dataclass(frozen=True)
+class Utility:
+    """One utility: its key in the catalogue, what is stored of it, and in which units."""
+
+    key: str
+    usage: str
+    usage_unit: str
+    live: str
+    live_unit: str
+    per_hour_unit: str
+
+    @property
+    def color(self) -> str:
+        """The colour it has on every board."""
+        return palette.OF_UTILITY[self.key]
+
+    @property
+    def today(self) -> str:
+        """The live usage since midnight."""
+        return f"today_{self.usage}"
+
+
+ELECTRICITY = Utility("electricity", "usage_electricity_kwh", "kwatth", "electricity_power_kw", "kwatt", "kwatt")
+PRODUCTION = Utility(
+    "production", "production_electricity_kwh", "kwatth", "electricity_production_power_kw", "kwatt", "kwatt"
+)
+GAS = Utility("gas", "usage_gas_m3", "m3", "gas_flow_m3_per_h", "suffix: m³/h", "suffix: m³/h")
+WATER = Utility("water", "usage_water_m3", "m3", "water_flow_m3_per_h", "suffix: m³/h", "suffix: m³/h")
+HEAT = Utility("heat", "usage_heat_kwh", "kwatth", "heat_power_kw", "kwatt", "kwatt")
+
+USED = (ELECTRICITY, GAS, WATER, HEAT)
+ALL = (ELECTRICITY, PRODUCTION, GAS, WATER, HEAT)
+CARBON_UNIT = "masskg"
+COUNT = "none"
+RATIO = "percentunit"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where a board is written: its language and the words of it."""
+
+    language: Language
+    say: Say
+    map_url: str
+
+    def uid(self, board: str) -> str:
+        """The stable name of a board."""
+        return f"bitgoeul-{board}-{self.language}"
+
+    def to(self, board: str, **variables: str) -> str:
+        """The address of a board with what is chosen there: `to("site", site="${__data.fields.site}")`."""
+        asked = "&".join(f"var-{name}={value}" for name, value in variables.items())
+        return f"/d/{self.uid(board)}" + (f"?{asked}" if asked else "")
+
+    def link_to(self, board: str, **variables: str) -> list[Json]:
+        """A click on a value leads to another board."""
+        return [{"title": self.say(f"open.{board}"), "url": self.to(board, **variables), "targetBlank": False}]
+
+    def column(self, field: str) -> str:
+        """The field that holds the words in this language."""
+        return f"{field}_{self.language}"
+
+    def links(self, here: str) -> list[Json]:
+        """The head of a board: all others, and this one in the other language."""
+        others = [board for board in BOARDS if board != here and board not in FROM_OTHERS]
+        other: Language = "en" if self.language == "ko" else "ko"
+        switch = link(say_in(other)("links.this_language"), f"/d/bitgoeul-{here}-{other}", keep_time=True)
+        return [*(link(self.say(f"{board}.title"), self.to(board)) for board in others), switch]
+
+    def tags(self, *more: str) -> list[str]:
+        """By which boards are found."""
+        return ["bitgoeul", self.language, *more]
+
+    def outages(self, *scopes: str) -> list[Json]:
+        """Marks where something was cut off."""
+        scope = f'"scope" =~ /^({"|".join(scopes)})$/ AND ' if scopes else ""
+        words = self.column("text")
+        query = f'SELECT "{words}", "end_ms", "name" FROM "outages" WHERE {scope}{TIME}'  # noqa: S608  # our own words
+        return [annotation(self.say("common.outages"), palette.BAD, query, text=words, until="end_ms")]
+
+    def region_variable(self) -> Variable:
+        """A district or a dong."""
+        query = choices("region_names", self.language, '"level" =~ /^(district|dong)$/')
+        return Variable("region", self.say("common.region"), query)
+
+    def site_variable(self, where: str = "") -> Variable:
+        """A site."""
+        return Variable("site", self.say("common.site"), choices("site_names", self.language, where))
+
+
+def city(type_: str = "all") -> str:
+    """The points of the whole city."""
+    return f"\"level\" = 'city' AND \"type\" = '{type_}'"
+
+
+def named_columns(desk: Desk, columns: Sequence[str]) -> dict[str, str]:
+    """Column → field: those with words in the language of the board, the others as they are."""
+    worded = ("name", "region_name")
+    return {column: desk.column(column) if column in worded else column for column in columns}

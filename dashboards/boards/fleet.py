@@ -1,0 +1,187 @@
+"""The fleet of gateways: who is online, how late, how full, how true their clocks are, and what hangs on them."""
+
+from dashboards import influxql as ask
+from dashboards.boards.common import RATIO, Desk
+from dashboards.grafana import Board, Json, Panel, Query, Variable, override, steps, words
+from dashboards.palette import BAD, GOOD, PLAIN, WATCH
+from dashboards.panels import big, lines, states, table
+
+CHOSEN = '"gateway" =~ /^${gateway:regex}$/'
+NOW = "5m"
+
+
+def board(desk: Desk) -> Board:
+    """All gateways, or those chosen."""
+    say = desk.say
+    gateways = 'SHOW TAG VALUES FROM "gateway_state" WITH KEY = "gateway"'
+    return Board(
+        uid=desk.uid("fleet"),
+        title=say("fleet.title"),
+        about=say("fleet.about"),
+        none=say("common.none"),
+        tags=desk.tags("operation"),
+        variables=[Variable("gateway", say("common.gateway"), gateways, whole=say("common.every"), worded=False)],
+        links=desk.links("fleet"),
+        annotations=desk.outages("gateway", "site"),
+        since="now-6h",
+        refresh="30s",
+        rows=[
+            [
+                _count(desk, "online", "sum", "online", PLAIN),
+                _offline(desk),
+                _trouble(desk, "dead_meters", "sum"),
+                _trouble(desk, "lines_down", "sum"),
+                _clocks(desk),
+                _trouble(desk, "warnings", "sum"),
+                _oldest(desk),
+                _delay(desk),
+            ],
+            [_gateways(desk)],
+            [_online(desk), _delays(desk)],
+            [_outboxes(desk), _lines_used(desk)],
+        ],
+    )
+
+
+def _stat(desk: Desk, key: str, query: str, unit: str, look: Json) -> Panel:
+    about = desk.say(f"fleet.{key}_about")
+    return big(desk.say(f"fleet.{key}"), (3, 5), [Query(query)], unit, "", look=look, about=about)
+
+
+def _count(desk: Desk, key: str, function: str, field: str, color: str) -> Panel:
+    query = ask.over_all(function, "gateway_state", field, "gateway", where=CHOSEN, within=NOW)
+    return _stat(desk, key, query, "none", {"thresholds": steps(color)})
+
+
+def _offline(desk: Desk) -> Panel:
+    inner = f'SELECT last("online") AS "each" FROM "gateway_state" WHERE {CHOSEN} AND time > now() - {NOW}'  # noqa: S608  # our own words
+    query = f'SELECT count("each") - sum("each") FROM ({inner} GROUP BY "gateway")'  # noqa: S608  # our own words
+    return _stat(desk, "offline", query, "none", {"thresholds": steps(GOOD, (1, BAD))})
+
+
+def _trouble(desk: Desk, field: str, function: str) -> Panel:
+    query = ask.over_all(function, "gateway_state", field, "gateway", where=CHOSEN, within=NOW)
+    return _stat(desk, field, query, "none", {"thresholds": steps(GOOD, (1, WATCH))})
+
+
+def _clocks(desk: Desk) -> Panel:
+    inner = f'SELECT last("clock_good") AS "each" FROM "gateway_state" WHERE {CHOSEN} AND time > now() - {NOW}'  # noqa: S608  # our own words
+    query = f'SELECT count("each") - sum("each") FROM ({inner} GROUP BY "gateway")'  # noqa: S608  # our own words
+    return _stat(desk, "clocks", query, "none", {"thresholds": steps(GOOD, (1, WATCH))})
+
+
+def _oldest(desk: Desk) -> Panel:
+    query = ask.over_all("max", "gateway_state", "outbox_oldest_s", "gateway", where=CHOSEN, within=NOW)
+    return _stat(desk, "oldest", query, "s", {"thresholds": steps(GOOD, (300, WATCH), (3600, BAD))})
+
+
+def _delay(desk: Desk) -> Panel:
+    query = ask.over_all("max", "gateway_state", "delay_s", "gateway", where=CHOSEN, within=NOW)
+    return _stat(desk, "delay", query, "s", {"thresholds": steps(GOOD, (60, WATCH), (900, BAD)), "decimals": 1})
+
+
+def _gateways(desk: Desk) -> Panel:
+    say = desk.say
+    columns = {
+        "online": "online",
+        "delay": "delay_s",
+        "outbox": "outbox_batches",
+        "size": "outbox_mb",
+        "oldest": "outbox_oldest_s",
+        "clock": "clock_good",
+        "meters": "meters",
+        "dead": "dead_meters",
+        "down": "lines_down",
+        "use": "line_use_ratio_max",
+        "warning": "warning_text",
+        "software": "software",
+    }
+    query = ask.listing("gateway_state", columns, CHOSEN, ["gateway", "site"], NOW, good=False)
+    clock = words(_1=(say("state.clock_good"), GOOD), _0=(say("state.clock_bad"), WATCH))
+    shown = [
+        override("gateway", displayName=say("columns.gateway")),
+        override("site", displayName=say("columns.site"), links=desk.link_to("site", site="${__value.raw}")),
+        override("online", displayName=say("columns.state"), mappings=online_words(desk), custom__width=110),
+        override("delay", displayName=say("columns.delay"), unit="s", decimals=1, custom__width=90),
+        override("outbox", displayName=say("columns.outbox"), custom__width=90),
+        override("size", displayName=say("columns.size"), unit="decmbytes", decimals=1, custom__width=90),
+        override("oldest", displayName=say("columns.oldest"), unit="s", decimals=0, custom__width=100),
+        override("clock", displayName=say("columns.clock"), mappings=clock, custom__width=100),
+        override("meters", displayName=say("columns.meters"), custom__width=80),
+        override("dead", displayName=say("columns.dead"), custom__width=90),
+        override("down", displayName=say("columns.down"), custom__width=90),
+        override("use", displayName=say("columns.use"), unit=RATIO, decimals=0, custom__width=90),
+        override("warning", displayName=say("columns.warning")),
+        override("software", displayName=say("columns.software"), custom__width=120),
+    ]
+    return table(
+        say("fleet.gateways"),
+        (24, 10),
+        [Query(query, table=True)],
+        shown,
+        order=["gateway", "site", *columns],
+        sort=say("columns.gateway"),
+        about=say("fleet.gateways_about"),
+    )
+
+
+def _online(desk: Desk) -> Panel:
+    query = ask.course("gateway_state", "online", CHOSEN, by="gateway", function="min")
+    return states(
+        desk.say("fleet.course"),
+        (12, 9),
+        [Query(query, "$tag_gateway")],
+        online_words(desk),
+        least="1m",
+        about=desk.say("fleet.course_about"),
+    )
+
+
+def _delays(desk: Desk) -> Panel:
+    query = ask.course("gateway_state", "delay_s", CHOSEN, by="gateway", function="max")
+    look = {"thresholds": steps(GOOD, (60, WATCH))}
+    return lines(
+        desk.say("fleet.delays"),
+        (12, 9),
+        [Query(query, "$tag_gateway")],
+        "s",
+        least="1m",
+        legend=True,
+        min=0,
+        about=desk.say("fleet.delay_about"),
+        overrides=[],
+        look=look | {"color": {"mode": "palette-classic"}},
+    )
+
+
+def _outboxes(desk: Desk) -> Panel:
+    query = ask.course("gateway_state", "outbox_batches", CHOSEN, by="gateway", function="max")
+    return lines(
+        desk.say("fleet.outboxes"),
+        (12, 9),
+        [Query(query, "$tag_gateway")],
+        "short",
+        least="1m",
+        legend=True,
+        min=0,
+        about=desk.say("fleet.outboxes_about"),
+    )
+
+
+def _lines_used(desk: Desk) -> Panel:
+    query = ask.course("line_state", "use_ratio", CHOSEN, by="line", function="max")
+    return lines(
+        desk.say("fleet.lines_used"),
+        (12, 9),
+        [Query(query, "$tag_line")],
+        RATIO,
+        least="1m",
+        legend=True,
+        min=0,
+        about=desk.say("fleet.lines_used_about"),
+    )
+
+
+def online_words(desk: Desk) -> list[Json]:
+    """1 and 0 in words."""
+    return words(_1=(desk.say("state.online"), GOOD), _0=(desk.say("state.offline"), BAD))

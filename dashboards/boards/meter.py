@@ -1,0 +1,175 @@
+"""One meter: its register, its power or flow, what each slot took, and whether it answers."""
+
+from dashboards import influxql as ask
+from dashboards.boards.common import ALL, LIVE, Desk
+from dashboards.boards.site import quality_words
+from dashboards.grafana import Board, Panel, Query, Variable, override
+from dashboards.palette import GOOD, PLAIN
+from dashboards.panels import big, lines, states, table
+
+METER = "\"meter\" = '${meter:raw}'"
+AT_METER = f"\"level\" = 'meter' AND {METER}"
+
+# a meter has one utility, so that a pattern finds the measurements which it has points in
+INSTANTS = (
+    r"/^(electricity_power_kw|electricity_production_power_kw|gas_flow_m3_per_h|water_flow_m3_per_h|heat_power_kw)$/"
+)
+SLOTS = r"/^(usage|production|import|export)_(electricity_kwh|gas_m3|water_m3|heat_kwh)$/"
+REGISTERS = r"/^(electricity_import_kwh|electricity_export_kwh|gas_volume_m3|water_volume_m3|heat_energy_kwh)$/"
+
+
+def board(desk: Desk) -> Board:
+    """The end of the way from the city; leads back to its site."""
+    say = desk.say
+    meters = ask.choices("meter_names", desk.language, "\"site\" = '${site:raw}'")
+    return Board(
+        uid=desk.uid("meter"),
+        title=say("meter.title"),
+        about=say("meter.about"),
+        none=say("common.none"),
+        tags=desk.tags(),
+        variables=[desk.site_variable(), Variable("meter", say("common.meter"), meters)],
+        links=desk.links("meter"),
+        annotations=desk.outages("meter", "gateway", "site"),
+        refresh="10s",
+        rows=[
+            [
+                _figure(desk, "reading", PLAIN, 1),
+                _figure(desk, "instant", GOOD, 2),
+                _words(desk, "unit"),
+                _quality(desk),
+                _age(desk),
+                _words(desk, "gateway"),
+            ],
+            [_instants(desk), _slots(desk)],
+            [_registers(desk), _state(desk)],
+            [_facts(desk)],
+        ],
+    )
+
+
+def _figure(desk: Desk, field: str, color: str, decimals: int) -> Panel:
+    query = ask.latest("meter_now", METER, LIVE, field)
+    return big(desk.say(f"columns.{field}"), (4, 5), [Query(query)], "", color, decimals=decimals)
+
+
+def _words(desk: Desk, field: str) -> Panel:
+    query = ask.newest("meter_now", field, METER, LIVE)
+    links = desk.link_to("fleet", gateway="${__value.text}") if field == "gateway" else []
+    return big(desk.say(f"columns.{field}"), (4, 5), [Query(query)], "", PLAIN, fields="/.*/", links=links)
+
+
+def _quality(desk: Desk) -> Panel:
+    query = ask.newest("meter_now", "quality", METER, LIVE)
+    look = {"mappings": quality_words(desk)}
+    return big(desk.say("columns.state"), (4, 5), [Query(query)], "", PLAIN, look=look)
+
+
+def _age(desk: Desk) -> Panel:
+    query = ask.newest("meter_now", "age_s", METER, LIVE)
+    return big(desk.say("columns.age"), (4, 5), [Query(query)], "s", PLAIN, decimals=0)
+
+
+def _instants(desk: Desk) -> Panel:
+    query = f'SELECT mean("value") FROM {INSTANTS} WHERE {AT_METER} AND {ask.GOOD} AND {ask.TIME}'  # noqa: S608  # ours
+    looks = [
+        override(
+            utility.live,
+            displayName=desk.say(f"now.{utility.key}"),
+            unit=utility.live_unit,
+            color=_fixed(utility.color),
+        )
+        for utility in ALL
+    ]
+    return lines(
+        desk.say("meter.instants"),
+        (12, 9),
+        [Query(f"{query} GROUP BY time($__interval) fill(null)", "$m")],
+        "",
+        least="10s",
+        overrides=looks,
+        legend=True,
+    )
+
+
+def _slots(desk: Desk) -> Panel:
+    say = desk.say
+    query = f'SELECT mean("value") * 4 FROM {SLOTS} WHERE {AT_METER} AND {ask.GOOD} AND {ask.TIME}'  # noqa: S608  # ours
+    looks = [
+        override(
+            utility.usage,
+            displayName=say(f"words.{utility.key}"),
+            unit=utility.per_hour_unit,
+            color=_fixed(utility.color),
+        )
+        for utility in ALL
+    ]
+    looks += [
+        override(f"{flow}_electricity_kwh", displayName=say(f"words.{flow}"), unit="kwatt")
+        for flow in ("import", "export")
+    ]
+    return lines(
+        say("meter.slots"),
+        (12, 9),
+        [Query(f"{query} GROUP BY time($__interval) fill(null)", "$m")],
+        "",
+        least="15m",
+        overrides=looks,
+        legend=True,
+        about=say("common.mean_about"),
+    )
+
+
+def _registers(desk: Desk) -> Panel:
+    query = f'SELECT last("value") FROM {REGISTERS} WHERE {AT_METER} AND {ask.GOOD} AND {ask.TIME}'  # noqa: S608  # ours
+    looks = [
+        override(name, displayName=desk.say(f"registers.{key}"), unit=unit)
+        for name, key, unit in (
+            ("electricity_import_kwh", "import", "kwatth"),
+            ("electricity_export_kwh", "export", "kwatth"),
+            ("gas_volume_m3", "gas", "m3"),
+            ("water_volume_m3", "water", "m3"),
+            ("heat_energy_kwh", "heat", "kwatth"),
+        )
+    ]
+    return lines(
+        desk.say("meter.registers"),
+        (12, 8),
+        [Query(f"{query} GROUP BY time($__interval) fill(null)", "$m")],
+        "",
+        least="1m",
+        overrides=looks,
+        legend=True,
+        about=desk.say("meter.registers_about"),
+    )
+
+
+def _state(desk: Desk) -> Panel:
+    query = ask.course("meter_now", "quality", METER, function="max")
+    return states(
+        desk.say("meter.state"),
+        (12, 8),
+        [Query(query, desk.say("columns.state"))],
+        quality_words(desk),
+        least="1m",
+        about=desk.say("meter.state_about"),
+    )
+
+
+def _facts(desk: Desk) -> Panel:
+    say = desk.say
+    columns = {"name": desk.column("name"), "model": "model", "gateway": "gateway", "unit": "unit"}
+    query = ask.listing("meter_now", columns, METER, ["site", "meter"], LIVE, good=False)
+    shown = [
+        override("site", displayName=say("columns.site"), links=desk.link_to("site", site="${__data.fields.site}")),
+        override("meter", displayName=say("columns.meter")),
+        override("name", displayName=say("columns.name")),
+        override("unit", displayName=say("columns.unit")),
+        override("model", displayName=say("columns.model")),
+        override("gateway", displayName=say("columns.gateway"), links=desk.link_to("fleet", gateway="${__value.raw}")),
+    ]
+    return table(say("meter.facts"), (24, 4), [Query(query, table=True)], shown, order=["site", "meter", *columns])
+
+
+def _fixed(color: str) -> dict[str, str]:
+    return {"mode": "fixed", "fixedColor": color}

@@ -1,0 +1,134 @@
+"""Data quality: how much is really there, how much is estimated, and what the rules found."""
+
+from cloud.metering.quality import GRADES, RULES
+from dashboards import influxql as ask
+from dashboards.boards.common import HOUR, RATIO, USED, Desk, Utility
+from dashboards.grafana import Board, Panel, Query, override, steps
+from dashboards.palette import BAD, GOOD, OF_UTILITY, PLAIN, WATCH
+from dashboards.panels import big, colored, gauges, lines, table
+
+CITY = "\"level\" = 'city'"
+DAY = "36h"  # what is counted once a day
+
+
+def board(desk: Desk) -> Board:
+    """Coverage, estimates, grades, findings, and where they are."""
+    say = desk.say
+    return Board(
+        uid=desk.uid("quality"),
+        title=say("quality.title"),
+        about=say("quality.about"),
+        none=say("common.none"),
+        tags=desk.tags("operation"),
+        links=desk.links("quality"),
+        annotations=desk.outages("region", "gateway"),
+        since="now-7d",
+        refresh="1m",
+        rows=[
+            [*(_coverage(desk, utility) for utility in USED), _quarantine(desk)],
+            [_course(desk, "coverage_ratio"), _course(desk, "estimated_ratio")],
+            [_grades(desk), _findings(desk), _dongs(desk)],
+        ],
+    )
+
+
+def _of(utility: Utility) -> str:
+    return f"{CITY} AND \"utility\" = '{utility.key}'"
+
+
+def _coverage(desk: Desk, utility: Utility) -> Panel:
+    query = ask.newest("quality_slot", "coverage_ratio", _of(utility), HOUR)
+    look = {"thresholds": steps(BAD, (0.9, WATCH), (0.98, GOOD))}
+    return big(
+        desk.say(f"quality.coverage_{utility.key}"),
+        (5, 5),
+        [Query(query)],
+        RATIO,
+        "",
+        look=look,
+        decimals=1,
+        about=desk.say("common.coverage_about"),
+    )
+
+
+def _quarantine(desk: Desk) -> Panel:
+    query = ask.over_all("sum", "platform_ingest", "quarantine_rows", "area")
+    return big(
+        desk.say("quality.quarantine"),
+        (4, 5),
+        [Query(query)],
+        "short",
+        PLAIN,
+        about=desk.say("quality.quarantine_about"),
+    )
+
+
+def _course(desk: Desk, field: str) -> Panel:
+    say = desk.say
+    queries = [Query(ask.course("quality_slot", field, _of(utility)), say(f"words.{utility.key}")) for utility in USED]
+    looks = colored({say(f"words.{utility.key}"): OF_UTILITY[utility.key] for utility in USED})
+    return lines(
+        say(f"quality.{field}"),
+        (12, 9),
+        queries,
+        RATIO,
+        least="15m",
+        overrides=looks,
+        min=0,
+        max=1,
+        about=say(f"quality.{field}_about"),
+    )
+
+
+def _grades(desk: Desk) -> Panel:
+    say = desk.say
+    query = f'{ask.newest("quality_grade", "meter_slots", "", DAY)} GROUP BY "grade"'
+    names = [override(grade.name, displayName=f"{grade.name} · {say(f'grade.{grade.name}')}") for grade in GRADES]
+    return gauges(
+        say("quality.grades"),
+        (8, 12),
+        [Query(query, "$tag_grade")],
+        "short",
+        overrides=names,
+        color=GOOD,
+        min=0,
+        about=say("quality.grades_about"),
+    )
+
+
+def _findings(desk: Desk) -> Panel:
+    say = desk.say
+    query = f'{ask.newest("quality_finding", "findings", "", DAY)} GROUP BY "rule"'
+    names = [override(rule.id, displayName=f"{rule.id} · {say(f'rule.{rule.id}')}") for rule in RULES.values()]
+    return gauges(
+        say("quality.findings"),
+        (8, 12),
+        [Query(query, "$tag_rule")],
+        "short",
+        overrides=names,
+        color=WATCH,
+        min=0,
+        about=say("quality.findings_about"),
+    )
+
+
+def _dongs(desk: Desk) -> Panel:
+    say = desk.say
+    columns = {"name": desk.column("name"), "coverage": "coverage_ratio"}
+    query = ask.listing("dong_now", columns, "", ["region"], HOUR, good=False)
+    shown = [
+        override(
+            "name", displayName=say("columns.dong"), links=desk.link_to("region", region="${__data.fields.region}")
+        ),
+        override("coverage", displayName=say("columns.coverage"), unit=RATIO, decimals=1),
+        override("region", custom__hidden=True),
+    ]
+    return table(
+        say("quality.dongs"),
+        (8, 12),
+        [Query(query, table=True)],
+        shown,
+        sort=say("columns.coverage"),
+        about=say("quality.dongs_about"),
+        order=list(columns),
+    )

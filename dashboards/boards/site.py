@@ -1,0 +1,169 @@
+"""One site: now, today, over time, and its meters."""
+
+from dashboards import influxql as ask
+from dashboards.boards.common import ALL, ELECTRICITY, GAS, HEAT, LIVE, PRODUCTION, USED, WATER, Desk, Utility
+from dashboards.grafana import Board, Panel, Query, override, words
+from dashboards.palette import BAD, GOOD, PLAIN, WATCH
+from dashboards.panels import big, colored, lines, table
+
+HERE = "\"site\" = '${site:raw}'"
+SITE = f"\"level\" = 'site' AND {HERE}"
+
+
+def board(desk: Desk) -> Board:
+    """Reached from its dong, leads to its meters."""
+    say = desk.say
+    return Board(
+        uid=desk.uid("site"),
+        title=say("site.title"),
+        about=say("site.about"),
+        none=say("common.none"),
+        tags=desk.tags(),
+        variables=[desk.site_variable()],
+        links=desk.links("site"),
+        annotations=desk.outages("site", "gateway"),
+        refresh="10s",
+        rows=[
+            [*(_now(desk, utility) for utility in ALL), _live(desk)],
+            [*(_today(desk, utility) for utility in USED)],
+            [_power(desk), _slots(desk)],
+            [_others(desk), _daily(desk)],
+            [_meters(desk)],
+        ],
+    )
+
+
+def _now(desk: Desk, utility: Utility) -> Panel:
+    query = ask.latest(utility.live, SITE, LIVE)
+    return big(desk.say(f"now.{utility.key}"), (4, 5), [Query(query)], utility.live_unit, utility.color)
+
+
+def _today(desk: Desk, utility: Utility) -> Panel:
+    query = ask.latest(utility.today, SITE, LIVE)
+    return big(desk.say(f"today.{utility.key}"), (6, 4), [Query(query)], utility.usage_unit, utility.color)
+
+
+def _live(desk: Desk) -> Panel:
+    say = desk.say
+    queries = [
+        Query(ask.newest("site_now", field, HERE, LIVE), say(f"columns.{field}")) for field in ("live", "meters")
+    ]
+    return big(
+        say("common.live_meters"),
+        (4, 5),
+        queries,
+        "none",
+        PLAIN,
+        names=True,
+        orientation="vertical",
+        about=say("common.live_about"),
+    )
+
+
+def _power(desk: Desk) -> Panel:
+    say = desk.say
+    shown = (ELECTRICITY, PRODUCTION)
+    queries = [Query(ask.mean(utility.live, SITE), say(f"words.{utility.key}")) for utility in shown]
+    looks = colored({say(f"words.{utility.key}"): utility.color for utility in shown})
+    return lines(say("site.power"), (12, 9), queries, "kwatt", least="10s", overrides=looks)
+
+
+def _slots(desk: Desk) -> Panel:
+    say = desk.say
+    flows = (
+        ("usage_electricity_kwh", "words.electricity", ELECTRICITY.color),
+        ("production_electricity_kwh", "words.production", PRODUCTION.color),
+        ("import_electricity_kwh", "words.import", PLAIN),
+        ("export_electricity_kwh", "words.export", WATER.color),
+    )
+    queries = [Query(ask.mean(measurement, SITE, times=4), say(key)) for measurement, key, _ in flows]
+    looks = colored({say(key): color for _, key, color in flows})
+    return lines(
+        say("site.slots"), (12, 9), queries, "kwatt", least="15m", overrides=looks, about=say("common.mean_about")
+    )
+
+
+def _others(desk: Desk) -> Panel:
+    say = desk.say
+    used = (GAS, WATER, HEAT)
+    queries = [Query(ask.mean(utility.usage, SITE, times=4), say(f"words.{utility.key}")) for utility in used]
+    looks = colored({say(f"words.{utility.key}"): utility.color for utility in used})
+    looks.append(override(say("words.heat"), unit="kwatt", custom__axisPlacement="right"))
+    return lines(
+        say("region.others"),
+        (12, 9),
+        queries,
+        GAS.per_hour_unit,
+        least="15m",
+        min=0,
+        overrides=looks,
+        about=say("common.mean_about"),
+    )
+
+
+def _daily(desk: Desk) -> Panel:
+    say = desk.say
+    query = Query(ask.daily(ELECTRICITY.usage, SITE), say("words.electricity"))
+    return lines(
+        say("region.daily"),
+        (12, 9),
+        [query],
+        "kwatth",
+        bars=True,
+        time_from="31d",
+        least="1d",
+        min=0,
+        overrides=colored({say("words.electricity"): ELECTRICITY.color}),
+    )
+
+
+def _meters(desk: Desk) -> Panel:
+    say = desk.say
+    columns = {
+        "name": desk.column("name"),
+        "state": "quality",
+        "reading": "reading",
+        "instant": "instant",
+        "unit": "unit",
+        "age": "age_s",
+        "gateway": "gateway",
+        "model": "model",
+    }
+    query = ask.listing("meter_now", columns, HERE, ["meter"], LIVE, good=False)
+    to_meter = desk.link_to("meter", site="${site:raw}", meter="${__data.fields.meter}")
+    to_gateway = desk.link_to("fleet", gateway="${__value.raw}")
+    shown = [
+        override("meter", displayName=say("columns.meter"), links=to_meter),
+        override("name", displayName=say("columns.name")),
+        override("state", displayName=say("columns.state"), mappings=quality_words(desk)),
+        override("reading", displayName=say("columns.reading"), decimals=1),
+        override("instant", displayName=say("columns.instant"), decimals=2),
+        override("unit", displayName=say("columns.unit"), custom__width=90),
+        override("age", displayName=say("columns.age"), unit="s", decimals=0),
+        override("gateway", displayName=say("columns.gateway"), links=to_gateway),
+        override("model", displayName=say("columns.model")),
+    ]
+    return table(
+        say("site.meters"),
+        (24, 12),
+        [Query(query, table=True)],
+        shown,
+        about=say("site.meters_about"),
+        order=["meter", *columns],
+        sort=say("columns.meter"),
+    )
+
+
+def quality_words(desk: Desk) -> list[dict[str, object]]:
+    """What a quality says: measured, estimated, missing."""
+    say = desk.say
+    known = words(_0=(say("state.measured"), GOOD), _1=(say("state.estimated"), WATCH))
+    missing = {
+        "type": "range",
+        "options": {"from": 16, "to": 999, "result": {"text": say("state.missing"), "color": BAD, "index": 2}},
+    }
+    other = {
+        "type": "range",
+        "options": {"from": 2, "to": 15, "result": {"text": say("state.doubtful"), "color": WATCH, "index": 3}},
+    }
+    return [*known, missing, other]

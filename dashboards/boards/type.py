@@ -1,0 +1,112 @@
+"""What one type of building uses in the whole city, and how the types compare."""
+
+from cloud.registry import facts
+from dashboards import influxql as ask
+from dashboards.boards.common import ALL, CARBON_UNIT, ELECTRICITY, GAS, HEAT, USED, WATER, Desk, Utility, city
+from dashboards.grafana import Board, Panel, Query, Variable, override
+from dashboards.palette import CARBON
+from dashboards.panels import big, colored, gauges, lines
+
+# the registry's keys of types of buildings, that of the unknown last
+TYPES = sorted(facts.types()["id"].to_pylist(), key=lambda key: key == "not-known")
+CHOSEN = city("${type:raw}")
+EACH = '"level" = \'city\' AND "type" !~ /^all$/'
+
+
+def board(desk: Desk) -> Board:
+    """One type, chosen by its name, beside all of them."""
+    say = desk.say
+    choices = {key: say(f"type.{key}") for key in TYPES}
+    return Board(
+        uid=desk.uid("type"),
+        title=say("type.title"),
+        about=say("type.about"),
+        none=say("common.none"),
+        tags=desk.tags(),
+        variables=[Variable("type", say("common.type"), choices=choices)],
+        links=desk.links("type"),
+        annotations=desk.outages("region"),
+        refresh="1m",
+        rows=[
+            [*(_today(desk, utility) for utility in USED), _carbon(desk)],
+            [_course(desk), _compared(desk)],
+            [_daily(desk), _others(desk)],
+        ],
+    )
+
+
+def _today(desk: Desk, utility: Utility) -> Panel:
+    query = ask.latest(f"{utility.usage}_daily", CHOSEN, "24h")
+    return big(desk.say(f"today.{utility.key}"), (5, 5), [Query(query)], utility.usage_unit, utility.color)
+
+
+def _carbon(desk: Desk) -> Panel:
+    query = ask.latest("emission_co2_kg_daily", f"{CHOSEN} AND \"utility\" = 'all'", "24h")
+    return big(
+        desk.say("today.co2"), (4, 5), [Query(query)], CARBON_UNIT, CARBON, about=desk.say("common.carbon_about")
+    )
+
+
+def _course(desk: Desk) -> Panel:
+    say = desk.say
+    queries = [Query(ask.mean(utility.usage, CHOSEN, times=4), say(f"words.{utility.key}")) for utility in ALL[:2]]
+    return lines(
+        say("region.electricity"),
+        (14, 10),
+        queries,
+        "kwatt",
+        least="15m",
+        min=0,
+        about=say("common.mean_about"),
+        overrides=colored({say(f"words.{utility.key}"): utility.color for utility in ALL[:2]}),
+    )
+
+
+def _compared(desk: Desk) -> Panel:
+    say = desk.say
+    query = f'{ask.latest(f"{ELECTRICITY.usage}_daily", EACH, "24h")} GROUP BY "type"'
+    names = [override(key, displayName=say(f"type.{key}")) for key in TYPES]
+    return gauges(
+        say("type.compared"),
+        (10, 20),
+        [Query(query, "$tag_type")],
+        "kwatth",
+        overrides=names,
+        color=ELECTRICITY.color,
+        min=0,
+        about=say("type.compared_about"),
+    )
+
+
+def _daily(desk: Desk) -> Panel:
+    say = desk.say
+    query = Query(ask.daily(ELECTRICITY.usage, CHOSEN), say("words.electricity"))
+    return lines(
+        say("region.daily"),
+        (7, 10),
+        [query],
+        "kwatth",
+        bars=True,
+        time_from="31d",
+        least="1d",
+        min=0,
+        overrides=colored({say("words.electricity"): ELECTRICITY.color}),
+    )
+
+
+def _others(desk: Desk) -> Panel:
+    say = desk.say
+    used = (GAS, WATER, HEAT)
+    queries = [Query(ask.mean(utility.usage, CHOSEN, times=4), say(f"words.{utility.key}")) for utility in used]
+    looks = colored({say(f"words.{utility.key}"): utility.color for utility in used})
+    looks.append(override(say("words.heat"), unit="kwatt", custom__axisPlacement="right"))
+    return lines(
+        say("region.others"),
+        (7, 10),
+        queries,
+        GAS.per_hour_unit,
+        least="15m",
+        min=0,
+        overrides=looks,
+        about=say("common.mean_about"),
+    )

@@ -1,0 +1,97 @@
+"""The questions that panels ask: InfluxQL as 1.x and 2.x both answer it, one measurement in each.
+
+A missing value is a point whose quality is 16 or more, so that every question filters by it; and a question for
+*now* looks back a short while only, so that a source that went silent reads as missing and not as its last value.
+"""
+
+# ruff: noqa: S608  # written when the boards are built, from this project's own words; nobody's input is in them
+
+from collections.abc import Mapping, Sequence
+
+GOOD = '"quality" < 16'
+TIME = "$timeFilter"
+ZONE = "tz('Asia/Seoul')"
+
+
+def tags(**wanted: str) -> str:
+    """`"level" = 'city' AND …`; a value written `/…/` is a pattern."""
+    return " AND ".join(
+        f'"{tag}" =~ {value}' if value.startswith("/") else f"\"{tag}\" = '{value}'" for tag, value in wanted.items()
+    )
+
+
+def latest(measurement: str, where: str, within: str, field: str = "value") -> str:
+    """The newest good value, none where there is none within `within` (`2m`)."""
+    return f'SELECT last("{field}") FROM "{measurement}" WHERE {_good(where)} AND time > now() - {within}'
+
+
+def newest(measurement: str, field: str, where: str, within: str) -> str:
+    """The newest value of a field of a measurement that has no quality: states, counters."""
+    return f'SELECT last("{field}") FROM "{measurement}" WHERE {_with(where)}time > now() - {within}'
+
+
+def total(measurement: str, where: str) -> str:
+    """The sum of the good values of the shown time."""
+    return f'SELECT sum("value") FROM "{measurement}" WHERE {_good(where)} AND {TIME}'
+
+
+def mean(measurement: str, where: str, *, times: int = 1, by: str = "") -> str:
+    """The mean over time of the good values, a line for each value of the tag `by`; gaps stay gaps.
+
+    `times` 4 makes of the usage of a quarter of an hour the rate in an hour, whatever the width of the picture.
+    """
+    expression = 'mean("value")' + (f" * {times}" if times != 1 else "")
+    return f'SELECT {expression} FROM "{measurement}" WHERE {_good(where)} AND {TIME} {_buckets(by)}'
+
+
+def daily(measurement: str, where: str, by: str = "") -> str:
+    """One value a day of Seoul."""
+    group = "time(1d)" + (f', "{by}"' if by else "")
+    question = f'SELECT sum("value") FROM "{measurement}_daily" WHERE {_good(where)} AND {TIME}'
+    return f"{question} GROUP BY {group} fill(null) {ZONE}"
+
+
+def course(measurement: str, field: str, where: str = "", *, by: str = "", function: str = "mean") -> str:
+    """A field of a measurement that has no quality over time."""
+    return f'SELECT {function}("{field}") FROM "{measurement}" WHERE {_with(where)}{TIME} {_buckets(by)}'
+
+
+def rate(measurement: str, field: str, where: str = "", *, by: str = "") -> str:
+    """How many a second a counter gained; a restart counts as none."""
+    inner = f'non_negative_derivative(max("{field}"), 1s)'
+    return f'SELECT {inner} FROM "{measurement}" WHERE {_with(where)}{TIME} {_buckets(by, fill="none")}'
+
+
+def listing(
+    measurement: str, columns: Mapping[str, str], where: str, by: Sequence[str], within: str, *, good: bool = True
+) -> str:
+    """A row for each combination of the tags `by`: the newest of each field, as the column it is given."""
+    shown = ", ".join(f'last("{field}") AS "{column}"' for column, field in columns.items())
+    condition = f"{_good(where)} AND " if good else _with(where)
+    group = ", ".join(f'"{tag}"' for tag in by)
+    return f'SELECT {shown} FROM "{measurement}" WHERE {condition}time > now() - {within} GROUP BY {group}'
+
+
+def over_all(function: str, measurement: str, field: str, by: str, *, where: str = "", within: str = "5m") -> str:
+    """`function` over the newest value of each: how many gateways are online, the longest queue."""
+    inner = f'SELECT last("{field}") AS "each" FROM "{measurement}" WHERE {_with(where)}time > now() - {within}'
+    return f'SELECT {function}("each") FROM ({inner} GROUP BY "{by}")'
+
+
+def choices(measurement: str, language: str, where: str = "") -> str:
+    """For a variable: `words|value` of all there are."""
+    question = f'SELECT DISTINCT("choice_{language}") FROM "{measurement}"'
+    return f"{question} WHERE {_with(where)}time > now() - 1h"
+
+
+def _buckets(by: str, fill: str = "null") -> str:
+    group = "time($__interval)" + (f', "{by}"' if by else "")
+    return f"GROUP BY {group} fill({fill})"
+
+
+def _good(where: str) -> str:
+    return f"{where} AND {GOOD}" if where else GOOD
+
+
+def _with(where: str) -> str:
+    return f"{where} AND " if where else ""
