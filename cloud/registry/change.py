@@ -18,7 +18,7 @@ from cloud.registry.book import FACTS, LARGE, Book, Tell, keep_book, key_sql, op
 from cloud.registry.bulk import delete_rows, insert_rows, schema_of, table_of, update_rows
 from cloud.registry.checks import check_areas, check_book
 from cloud.registry.columns import ENTITIES, Entity
-from cloud.registry.database import writing
+from cloud.registry.database import looking, writing
 from cloud.registry.models import Act
 from cloud.registry.spans import build_stretches, snapshot_tables
 from contract.problems import Problem, Text
@@ -85,7 +85,7 @@ def change(registry: Registry, author: Author, edit: Callable[[Book], None], tel
 def publish(registry: Registry, tell: Tell = quiet) -> str:
     """Write the snapshot of what is registered now; its version. Raises Problem."""
     with _alone(registry.folder), ExitStack() as stack:
-        with registry.engine.connect() as connection:
+        with looking(registry.engine) as connection:
             book = stack.enter_context(open_book(connection, registry.folder, tell))
         build_stretches(book)
         return _publish(registry, book, tell)

@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from cloud.secrets import read_secret
 from contract.problems import Problem
@@ -23,11 +23,15 @@ DRIVER = "postgresql+pg8000"
 PORT = 5432
 WAIT_S = 30
 CONNECT_S = 5
-# a connection is tried before it is used: the server may have been restarted since
-_ENGINE: dict[str, dict[str, Any]] = {DRIVER: {"pool_pre_ping": True, "isolation_level": "REPEATABLE READ"}}
+# a connection for each transaction: none is kept that a server which was restarted does not know any more
+_ENGINE: dict[str, dict[str, Any]] = {DRIVER: {"poolclass": NullPool, "isolation_level": "REPEATABLE READ"}}
 _PRAGMAS = ("synchronous=FULL", f"busy_timeout={WAIT_S * 1000}")
 _WRITES = "bitgoeul_writes"
 _LOCK = 0x6269_7467  # of the database's advisory locks, that of who writes
+
+
+class Away(Problem):
+    """The database is there no more, or not yet: the same may be tried again."""
 
 
 def connect(url: str, password_file: Path | None = None, pragmas: Sequence[str] = ()) -> Engine:
@@ -69,7 +73,8 @@ def reached(url: str) -> Iterator[None]:
         yield
     except DBAPIError as error:
         why = _reason(error)
-        raise Problem(
+        kind = Away if isinstance(error, InterfaceError) else Problem
+        raise kind(
             f"{name_of(url)}: 데이터베이스를 쓸 수 없습니다: {why}",
             f"{name_of(url)}: the database cannot be used: {why}",
         ) from error
@@ -132,8 +137,7 @@ def _prepare_postgresql(engine: Engine, password_file: Path | None) -> None:
     engine.dialect.use_insertmanyvalues_wo_returning = True
 
     def log_in(_dialect: Dialect, _entry: ConnectionPoolEntry, _args: list[Any], options: dict[str, Any]) -> None:
-        if password_file is not None:
-            options["password"] = read_secret(password_file)
+        options["password"] = read_secret(password_file) if password_file else ""  # the driver cannot be without one
         if "unix_sock" not in options:
             _check_reachable(options.get("host", "localhost"), options.get("port", PORT))
 
@@ -147,7 +151,7 @@ def _check_reachable(host: str, port: int) -> None:
         socket.create_connection((host, port), CONNECT_S).close()
     except OSError as error:
         why = error.strerror or str(error)
-        raise Problem(
+        raise Away(
             f"{host}:{port}: 데이터베이스에 연결할 수 없습니다: {why}",
             f"{host}:{port}: the database cannot be reached: {why}",
         ) from error

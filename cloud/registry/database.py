@@ -40,11 +40,18 @@ def open_database(url: str, password_file: Path | None = None) -> Engine:
     if path != url and not Path(path).is_file():
         raise _uninitialised(path)
     engine = connect(url, password_file, PRAGMAS)
-    with reached(url), engine.connect() as connection:
+    with looking(engine) as connection:
         found = _refuse_newer(url, connection)
         if found != ScriptDirectory.from_config(_config()).get_current_head():
             raise _uninitialised(url)
     return engine
+
+
+@contextmanager
+def looking(engine: Engine) -> Iterator[Connection]:
+    """One transaction that sees one state. Raises Problem."""
+    with reached(str(engine.url)), engine.connect() as connection:
+        yield connection
 
 
 @contextmanager

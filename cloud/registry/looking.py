@@ -14,6 +14,7 @@ from cloud.registry.bulk import load_table, table_of
 from cloud.registry.cells import Value, parse_value, show_time
 from cloud.registry.change import Registry
 from cloud.registry.columns import Column, Entity
+from cloud.registry.database import looking
 from cloud.registry.editing import entity_named, parse_key
 from cloud.registry.models import Act, Change
 from contract.problems import Problem
@@ -31,7 +32,7 @@ def list_rows(
         if field not in columns:
             raise Problem(f"{name}: '{field}' 항목이 없습니다", f"{name}: no field '{field}'")
         statement = statement.where(table.c[columns[field].field] == parse_value(columns[field], text))
-    with registry.engine.connect() as connection:
+    with looking(registry.engine) as connection:
         return [_shown(entity.columns, row) for row in connection.execute(statement).mappings()]
 
 
@@ -40,7 +41,7 @@ def get_row(registry: Registry, name: str, key: str) -> dict[str, Value] | None:
     entity = entity_named(name)
     table = table_of(name)
     statement = select(table).where(*(table.c[field] == value for field, value in parse_key(entity, key).items()))
-    with registry.engine.connect() as connection:
+    with looking(registry.engine) as connection:
         row = connection.execute(statement).mappings().first()
     return None if row is None else _shown(entity.columns, row)
 
@@ -56,7 +57,7 @@ def list_log(registry: Registry, entity: str = "", key: str = "", limit: int = 1
     if key:
         statement = statement.where((Change.key == key) | Change.key.startswith(f"{key}@", autoescape=True))
     statement = statement.order_by(Change.act.desc(), Change.change).limit(limit)
-    with registry.engine.connect() as connection:
+    with looking(registry.engine) as connection:
         rows = connection.execute(statement).mappings().all()
     return [{**row, "at_s": show_time(row["at_s"])} for row in rows]
 
@@ -66,7 +67,7 @@ def export_files(registry: Registry, folder: Path, names: Sequence[str]) -> list
     entities = [entity_named(name) for name in names]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with registry.engine.connect() as connection:
+        with looking(registry.engine) as connection:
             return [_export(connection, folder, entity) for entity in entities]
     except (OSError, duckdb.IOException) as error:
         raise Problem(f"{folder}: 쓸 수 없습니다: {error}", f"{folder}: cannot be written: {error}") from error

@@ -11,6 +11,7 @@ from cloud.registry.book import Book, merge
 from cloud.registry.boundaries import Named, feature_collection, read_boundaries
 from cloud.registry.cells import show_time
 from cloud.registry.change import Author, Outcome, Registry, change
+from cloud.registry.database import looking
 from cloud.registry.models import Boundary, Region
 
 
@@ -22,7 +23,7 @@ def import_boundaries(
     Raises Problem, and nothing is changed then.
     """
     moment_s = int(time.time()) if at_s is None else at_s
-    with registry.engine.connect() as connection:
+    with looking(registry.engine) as connection:
         there = select(Region.region, Region.code, Region.name_ko).where(
             Region.valid_from_s <= moment_s, Region.valid_to_s > moment_s
         )
@@ -58,7 +59,7 @@ def export_boundaries(registry: Registry) -> dict[str, Any]:
         .join(Boundary, Boundary.region == Region.region)
         .order_by(Region.region)
     )  # fmt: skip
-    with registry.engine.connect() as connection:
+    with looking(registry.engine) as connection:
         rows = [dict(row) for row in connection.execute(statement).mappings()]
     for row in rows:
         row["valid_from"] = show_time(row.pop("valid_from_s"))

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from cloud.registry.book import Tell
 from cloud.registry.change import Author, Registry, quiet
-from cloud.registry.database import init_database, open_database, url_of
+from cloud.registry.database import init_database, looking, open_database, url_of
 from cloud.registry.importing import import_parts, read_parts
 from cloud.registry.models import Region
 from contract.problems import Problem
@@ -24,7 +24,7 @@ def init_registry(folder: Path, url: str = "", password_file: Path | None = None
             f"{folder}: 폴더를 만들 수 없습니다: {error.strerror}", f"{folder}: cannot be made: {error.strerror}"
         ) from error
     registry = Registry(init_database(url or url_of(folder), password_file), folder)
-    with registry.engine.connect() as connection:
+    with looking(registry.engine) as connection:
         regions = connection.scalar(select(func.count()).select_from(Region))
     if not regions:
         author = Author("bitgoeul", source="init")

@@ -1,11 +1,13 @@
 """A city in four files, small enough to know by heart, and the registry that holds it."""
 
+import itertools
 from pathlib import Path
 from typing import NamedTuple
 
 from cloud.registry.change import Author, Outcome, Registry
 from cloud.registry.database import init_database, url_of
 from cloud.registry.importing import import_parts, read_parts
+from simulators.servers_pg import Postgresql
 
 KIM = Author("kim", "test", "test")
 JAN_S = 1_767_193_200  # 2026-01-01 00:00 in Seoul
@@ -20,6 +22,9 @@ FILES = {
     "buildings": "building,site,region,use,floor_m2\nb1,hall,3,14,100\nb2,,4,2,80\nb3,,4,2,20\n",
     "gateways": "gateway,area\ng1,main\ng2,main\n",
 }
+chosen: list[Postgresql | None] = [None]
+opened: list[Registry] = []
+_numbers = itertools.count()
 POWER = "electricity_import_kwh"
 
 
@@ -49,9 +54,19 @@ def meters_csv(*meters: Meter) -> str:
 
 
 def empty_registry(folder: Path) -> Registry:
-    """One without any region."""
+    """One without any region, in the database that was chosen."""
     folder.mkdir(exist_ok=True)
-    return Registry(init_database(url_of(folder)), folder)
+    registry = Registry(init_database(*place(folder)), folder)
+    opened.append(registry)
+    return registry
+
+
+def place(folder: Path) -> tuple[str, Path | None]:
+    """The chosen database's URL and password file: of a new registry in `folder`."""
+    server = chosen[-1]
+    if server is None:
+        return url_of(folder), None
+    return server.create(f"registry-{next(_numbers)}"), server.password_file
 
 
 def take(registry: Registry, encoding: str = "utf-8", **files: str) -> Outcome:

@@ -16,6 +16,7 @@ from contract.problems import Problem
 from tests.registry.city import JAN_S, KIM, MAR_S, Meter, city, empty_registry, take
 
 LEE = Author("lee", "moved", "set")
+both = pytest.mark.usefixtures("each_database")
 MARCH = "2026-03-01T00:00:00+09:00"
 
 
@@ -41,6 +42,7 @@ def test_the_log_says_who_when_why_from_what_to_what(tmp_path: Path) -> None:
     assert str(row["at_s"]).endswith("+09:00")
 
 
+@both
 def test_a_file_logs_the_fields_that_changed_and_the_rows_that_came(tmp_path: Path) -> None:
     registry = city(tmp_path)
     take(
@@ -58,6 +60,7 @@ def test_a_file_logs_the_fields_that_changed_and_the_rows_that_came(tmp_path: Pa
     assert log(registry, "multipliers", "m1") == log(registry, act=2)[1:2]
 
 
+@both
 def test_a_meters_dated_facts_are_set_from_a_date_on(tmp_path: Path) -> None:
     registry = city(tmp_path)
     change(registry, "meters", "m1", "multiplier", "40", "2026-03-01")
@@ -107,6 +110,7 @@ def test_nobody_changes_anything(known: Registry) -> None:
         set_field(known, Setting("sites", "hall", "live", "false"), Author(" "))
 
 
+@both
 def test_with_a_meter_goes_what_is_dated_about_it_and_the_log_keeps_it(tmp_path: Path) -> None:
     registry = city(tmp_path, Meter("m1", multiplier="40", serial="A"), Meter("m2"))
     outcome = remove_row(registry, "meters", "m1", LEE)
@@ -169,6 +173,7 @@ def test_what_is_no_registry_is_named(tmp_path: Path) -> None:
         open_registry(tmp_path, "registry.db")
 
 
+@both
 def test_a_large_registry_is_kept_beside_its_database_until_something_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

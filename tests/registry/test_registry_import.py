@@ -12,6 +12,8 @@ from cloud.registry.looking import export_files, list_log, list_rows
 from contract.problems import Problem
 from tests.registry.city import FILES, HEADER, KIM, POWER, Meter, city, empty_registry, meters_csv, take
 
+both = pytest.mark.usefixtures("each_database")
+
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Registry:
@@ -44,6 +46,7 @@ def test_the_columns_are_those_of_the_database() -> None:
             assert nullable != always, f"{name}.{column.name}"
 
 
+@both
 def test_what_is_exported_can_be_imported_and_is_the_same(tmp_path: Path) -> None:
     meters = [
         Meter("main", removed="2026-06-01", serial='"A, ""1"""', multiplier="40"),
@@ -74,6 +77,7 @@ def test_cp949_and_a_bom_are_read(tmp_path: Path) -> None:
     assert [row["gateway"] for row in list_rows(registry, "gateways")] == ["g1", "g2", "g3"]
 
 
+@both
 def test_a_column_left_out_keeps_what_there_is_and_an_empty_cell_clears_it(tmp_path: Path) -> None:
     registry = city(tmp_path)
     outcome = take(registry, buildings="building,floor_m2\nb1,120\n", sites="site,name_ko,name_en\nhall,구청,\n")

@@ -1,55 +1,25 @@
 """The staff's API: closed without its token, one line for each refusal, and every change in the log."""
 
-import asyncio
 from pathlib import Path
-from typing import Any
 
 import httpx
-import jinja2
 import pytest
-from fastapi import FastAPI
 
-from cloud.portal.house import House
 from cloud.portal.settings import Settings
-from cloud.portal.staff.routes import ROOT, room
 from cloud.registry import snapshot
 from cloud.registry.change import Registry
 from contract.problems import Problem
 from tests.registry.city import MAR_S, Meter, city
+from tests.registry.staff_client import Client
+from tests.registry.staff_client import client as ask_room
 
 TOKEN = "a-token-of-the-test"
 WHO = {"by": "lee", "reason": "CT 교체"}
 
 
-class Client:
-    """Asks an app without a socket."""
-
-    def __init__(self, app: FastAPI, token: str = "") -> None:
-        self._app = app
-        self._headers = {"authorization": f"Bearer {token}"} if token else {}
-
-    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """The answer; `path` is below ROOT."""
-
-        async def answer() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://portal") as client:
-                headers = self._headers | more.pop("headers", {})
-                return await client.request(method, f"{ROOT}/{path}", headers=headers, **more)
-
-        return asyncio.run(answer())
-
-    def get(self, path: str, **more: Any) -> httpx.Response:
-        """GET."""
-        return self.ask("GET", path, **more)
-
-
 def client(registry: Registry, token_file: Path | None, token: str = "") -> Client:
-    """The room alone: the rest of the portal needs areas, and this room no templates."""
-    app = FastAPI()
-    settings = Settings(registry=registry.snapshot, areas=(), staff_token_file=token_file)
-    app.include_router(room(House(settings, jinja2.Environment(autoescape=True))).router)
-    return Client(app, token)
+    """Of this registry."""
+    return ask_room(Settings(registry=registry.snapshot, areas=(), staff_token_file=token_file), token)
 
 
 @pytest.fixture

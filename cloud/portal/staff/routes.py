@@ -17,6 +17,7 @@ from cloud.portal.house import House, Room
 from cloud.registry.cells import Value
 from cloud.registry.change import SNAPSHOT, Author, Outcome, Registry
 from cloud.registry.checks import Contradiction
+from cloud.registry.connecting import Away
 from cloud.registry.editing import Setting, UnknownRow, add_outage, add_row, remove_row, set_field
 from cloud.registry.looking import get_row, list_log, list_rows
 from cloud.registry.opening import open_registry
@@ -130,7 +131,8 @@ class _OneLine(APIRoute):
 
 
 def _status(problem: Problem) -> int:
-    return 404 if isinstance(problem, UnknownRow) else 409 if isinstance(problem, Contradiction) else 422
+    kinds = ((UnknownRow, 404), (Contradiction, 409), (Away, 503))
+    return next((status for kind, status in kinds if isinstance(problem, kind)), 422)
 
 
 def _line(text: Text) -> str:
