@@ -59,7 +59,9 @@ class Mirror:
         self.registry = Registry(settings.registry)
         folders, days, usage = settings.totals, settings.history_days, SiteUsage(_usage(settings.areas))
         self._totals = Totals(folders)
-        self.books = Books("totals", folders, days, lambda span: sheets(self._totals, self.registry.known(), span))
+        self.books = Books(
+            "totals", folders, days, lambda span: sheets(self._totals, self.registry.known().regions, span)
+        )
         self.sites = Books("sites", folders, days, lambda span: usage.sheets(self.registry.known(), span))
         self._mapped = ""  # the version of which the dongs were written
         self.newest_s: int | None = None  # the end of the newest slot mirrored

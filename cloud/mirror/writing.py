@@ -26,7 +26,7 @@ class Boards:
     """The boards' database. Any thread may call. All but `check` raise StoreUnavailable, whatever kept them."""
 
     def __init__(self, influx: InfluxConnection, metrics: Metrics) -> None:
-        self._influx, self._metrics = influx, metrics
+        self._influx, self.metrics = influx, metrics
         self._lock = threading.Lock()
         self._refused: set[str] = set()  # measurements of which lines were refused, each said once
         self.available = True
@@ -70,7 +70,9 @@ class Boards:
         try:
             found = pyarrow.csv.read_csv(io.BytesIO(csv), convert_options=options)
         except (pa.ArrowInvalid, KeyError) as error:
-            raise StoreUnavailable(f"an answer that is not ours: {error}: {csv[:200]!r}") from error
+            # somebody else wrote there: all is written again, and what will not do is refused by name
+            LOG.warning("boards unreadable measurement=%s why=%r", sheet.measurement, str(error))
+            return sheet.rows.slice(0, 0)
         return found.rename_columns(["tags", "time_s", *(field.name for field in fields)])
 
     def _ask(self, query: str) -> bytes:
@@ -95,19 +97,19 @@ class Boards:
         if not self.available:
             LOG.info("boards available")
         self.available = True
-        self._metrics.write_s.observe(time.monotonic() - began_s)
-        self._metrics.points.inc(count)
+        self.metrics.write_s.observe(time.monotonic() - began_s)
+        self.metrics.points.inc(count)
 
     def _away(self, unavailable: StoreUnavailable) -> StoreUnavailable:
         if self.available:
             LOG.warning("boards unavailable why=%r", str(unavailable))
         self.available = False
-        self._metrics.errors.inc()
+        self.metrics.errors.inc()
         return unavailable
 
     def _tell(self, lines: bytes | memoryview, refused: Refused) -> None:
         """InfluxDB took the other lines of the post; those refused would be refused again."""
-        self._metrics.errors.inc()
+        self.metrics.errors.inc()
         measurement = bytes(lines[:200]).partition(b",")[0].decode("utf-8", "replace")
         with self._lock:
             new = measurement not in self._refused
