@@ -2,14 +2,16 @@
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from commands.language import say
 from commands.table import render
-from contract.problems import Text
-from edge.config import LineConfig, MeterConfig, OutboxConfig, Site
+from contract.problems import Problem, Text
+from edge import certificate
+from edge.config import LineConfig, MeterConfig, OutboxConfig, Site, UplinkConfig
 from edge.drivers import frames
 from edge.drivers.modbus import transaction_s
 from edge.models import Model, load_model
@@ -48,9 +50,9 @@ class LinePlan:
 
 
 def show(site: Site, *, as_json: bool) -> int:
-    """Print the plan; 0, since `load_site` has refused what is wrong."""
+    """Print the plan; 0, since `load_site` has refused what is wrong. Raises Problem for a certificate that is over."""
     plans = [line_plan(line, site.tick_s) for line in site.line]
-    warnings = list(_outbox_warnings(site.outbox))
+    warnings = [*_outbox_warnings(site.outbox), *_certificate_warnings(site.uplink)]
     if as_json:
         lines = [asdict(one) for one in plans]
         said = [text.en for text in warnings]
@@ -84,6 +86,16 @@ def _outbox_warnings(outbox: OutboxConfig) -> Iterator[Text]:
             f"warning: outbox: max_mb = {outbox.max_mb}: '{path.parent}' has room for {room_mb} MB; "
             "make it less, or free some space.",
         )
+
+
+def _certificate_warnings(uplink: UplinkConfig) -> Iterator[Text]:
+    """A gateway with a certificate that is over starts, and keeps what it reads; a technician must not leave it so."""
+    path = uplink.credentials_file or uplink.certificate_file
+    found = certificate.expiry(path, time.time()) if path else None
+    if found and found.over:
+        raise Problem(found.text.ko, found.text.en)
+    if found:
+        yield Text(f"주의: {found.text.ko}", f"warning: {found.text.en}")
 
 
 def line_plan(line: LineConfig, site_tick_s: int) -> LinePlan:

@@ -14,6 +14,7 @@ from contract.messages import Birth, BirthMeter, Receipt, State
 from contract.problems import Problem
 from contract.quality import Quality
 from contract.reading import Reading
+from edge import certificate
 from edge.alarms import Alarms
 from edge.clock import Clock
 from edge.config import LineConfig, Site
@@ -63,6 +64,7 @@ class Agent:
         self._behind: set[str] = set()
         self._said: list[str] = []
         self._lost = (0, 0)
+        self._certificate = site.uplink.credentials_file or site.uplink.certificate_file
 
     async def run(self, stop: asyncio.Event) -> int:
         """Until `stop`, 0; then what was taken stays in the outbox, and the brokers are told that we go."""
@@ -207,7 +209,7 @@ class Agent:
 
     async def _watch(self) -> None:
         """Each second: has the clock been stepped, is there something new to say?"""
-        said_s = asked_s = float("-inf")
+        said_s = asked_s = looked_s = float("-inf")
         loop = asyncio.get_running_loop()
         while True:
             self.clock.log_step()
@@ -220,6 +222,9 @@ class Agent:
                 asked_s = loop.time()
                 # no tick is taken, so no receipt would come and tell the cloud's time
                 self.uplink.offer(self.outbox.take_nothing(int(now_s)))
+            if trust != "none" and loop.time() - looked_s >= STATE_S:
+                looked_s = loop.time()
+                certificate.look(self._certificate, now_s, self.alarms)
             codes = self.alarms.codes()
             if set(codes) - set(self._said) or loop.time() - said_s >= STATE_S:
                 said_s, self._said = loop.time(), codes

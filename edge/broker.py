@@ -1,11 +1,13 @@
 """How to log in at a broker, and what to do about one that refuses."""
 
+import select
 import socket
 import ssl
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from contract.problems import Problem
+from edge.certificate import read_credentials
 from edge.config import UplinkConfig
 
 # what the CONNACK of MQTT 3.1.1 says, in paho's words, and what an operator can do
@@ -15,6 +17,19 @@ ACTIONS = {
     "Client identifier not valid": "check-that-the-broker-accepts-the-gateway's-name-as-client-id",
     "Server unavailable": "none-the-gateway-tries-again",
     "Unsupported protocol version": "use-a-broker-that-speaks-MQTT-3.1.1",
+}
+
+VERDICT_S = 1.0
+
+# what TLS says of our certificate, and what to do about it
+ALERTS = {
+    "CERTIFICATE_REVOKED": "our-certificate-was-revoked:-ask-for-a-new-one-(bitgoeul-cloud-gateways-add)",
+    "CERTIFICATE_EXPIRED": "our-certificate-has-expired-or-a-clock-is-wrong:-ask-for-a-new-one-and-check-the-clock",
+    "UNKNOWN_CA": "our-certificate-is-of-another-authority:-ask-for-one-of-this-installation",
+    "BAD_CERTIFICATE": "our-certificate-is-not-accepted:-ask-for-one-of-this-installation",
+    "CERTIFICATE_UNKNOWN": "our-certificate-is-not-accepted:-ask-for-one-of-this-installation",
+    "UNSUPPORTED_CERTIFICATE": "our-certificate-is-not-one-of-a-gateway:-ask-for-one",
+    "CERTIFICATE_REQUIRED": "the-broker-wants-a-certificate:-set-uplink.credentials_file",
 }
 
 CLOSED_EARLY = "closed by the broker before it let us in"
@@ -39,9 +54,34 @@ def read_login(config: UplinkConfig, gateway: str) -> Login:
         raise Problem(f"{path}: 암호를 읽을 수 없습니다: {error}", f"{path}: password: {error}") from error
 
 
+class JudgedSocket(ssl.SSLSocket):
+    """Connected once the other side has judged our certificate, or said nothing for a while.
+
+    In TLS 1.3 that comes after the handshake, and why it was refused is lost where we have sent something by then.
+    """
+
+    def do_handshake(self, block: bool = False) -> None:
+        """As the base class does. Raises ssl.SSLError with what the other side says."""
+        super().do_handshake(block)
+        poll = select.poll()
+        poll.register(self, select.POLLIN)
+        if self.version() != "TLSv1.3" or not poll.poll(VERDICT_S * 1000):
+            return
+        timeout_s = self.gettimeout()
+        self.settimeout(0)
+        try:
+            # a session's ticket is no data, and a broker says nothing before we have; an alert is raised
+            self.recv(1)
+        except (ssl.SSLWantReadError, ConnectionError):
+            pass
+        finally:
+            self.settimeout(timeout_s)
+
+
 class TlsContext(ssl.SSLContext):
     """Remembers the socket that it made: paho leaves it open where the handshake fails."""
 
+    sslsocket_class = JudgedSocket
     made: ssl.SSLSocket | None = None
 
     def wrap_socket(self, *args: Any, **named: Any) -> ssl.SSLSocket:
@@ -54,9 +94,13 @@ def tls_context(config: UplinkConfig) -> TlsContext:
     """TLS 1.2 or newer, the broker's name checked, and our certificate where there is one. Raises Problem."""
     context = TlsContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    read = config.ca_file
+    read = config.credentials_file or config.ca_file
     try:
-        if config.ca_file:
+        if config.credentials_file:
+            # of the one file only the authority is trusted, not our own certificate
+            context.load_verify_locations(cadata="".join(read_credentials(Path(read)).authorities))
+            context.load_cert_chain(read, password="")  # an encrypted key must not ask a terminal
+        elif config.ca_file:
             context.load_verify_locations(config.ca_file)
         else:
             context.load_default_certs()
@@ -74,7 +118,10 @@ def tls_context(config: UplinkConfig) -> TlsContext:
 def explain(error: Exception) -> str:
     """`reason=… action=…` for the log, in one line."""
     reason = str(error).strip() or type(error).__name__
-    if isinstance(error, ssl.SSLCertVerificationError):
+    alert = next((action for name, action in ALERTS.items() if f"ALERT_{name}]" in reason), "")
+    if alert:
+        action = alert
+    elif isinstance(error, ssl.SSLCertVerificationError):
         action = "check-uplink.ca_file-and-the-broker's-name-in-its-certificate-and-the-clock"
     elif isinstance(error, ssl.SSLError):
         action = "check-that-the-port-speaks-TLS-and-uplink.certificate_file-and-key_file"

@@ -14,6 +14,7 @@ import msgspec
 
 from contract.problems import Problem, Text
 from contract.topics import check_name
+from edge import certificate
 from edge.files import read_toml
 from edge.models import Model, load_model, quantities
 
@@ -59,7 +60,8 @@ class LineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 class UplinkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`brokers` are tried in turn: "mqtts://host[:8883]" or "mqtt://host[:1883]" (loopback only, but by
-    `allow_plain`). The password stands in a file of its own, readable by its owner only.
+    `allow_plain`). The password stands in a file of its own, readable by its owner only. `credentials_file` holds
+    key, certificate and authority in one, as `bitgoeul cloud gateways add` writes it, in place of the three files.
     """
 
     brokers: list[str]
@@ -68,6 +70,7 @@ class UplinkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     ca_file: str = ""
     certificate_file: str = ""
     key_file: str = ""
+    credentials_file: str = ""
     allow_plain: bool = False
 
 
@@ -109,7 +112,7 @@ def _with_absolute_paths(site: Site, folder: Path) -> Site:
     def absolute(name: str) -> str:
         return str(folder / name) if name else ""
 
-    names = ("password_file", "ca_file", "certificate_file", "key_file")
+    names = ("password_file", "ca_file", "certificate_file", "key_file", "credentials_file")
     uplink = msgspec.structs.replace(site.uplink, **{name: absolute(getattr(site.uplink, name)) for name in names})
     outbox = msgspec.structs.replace(site.outbox, path=absolute(site.outbox.path))
     return msgspec.structs.replace(site, uplink=uplink, outbox=outbox)
@@ -183,7 +186,7 @@ def complaints(site: Site) -> Iterator[Text]:
     for line in site.line:
         for text in _line_complaints(line):
             yield Text(f"line '{line.name}': {text.ko}", f"line '{line.name}': {text.en}")
-    yield from _uplink_complaints(site.uplink)
+    yield from _uplink_complaints(site.uplink, site.gateway)
     yield from _outbox_complaints(site.outbox)
 
 
@@ -289,7 +292,7 @@ def _quantity_complaints(meter: MeterConfig, model: Model) -> Iterator[Text]:
             )
 
 
-def _uplink_complaints(uplink: UplinkConfig) -> Iterator[Text]:
+def _uplink_complaints(uplink: UplinkConfig, gateway: str) -> Iterator[Text]:
     if not uplink.brokers:
         yield Text("uplink: brokers가 비었습니다", "uplink: brokers is empty; expected at least one URL")
     for url in uplink.brokers:
@@ -303,6 +306,19 @@ def _uplink_complaints(uplink: UplinkConfig) -> Iterator[Text]:
         yield Text("uplink: password_file에는 username이 필요합니다", "uplink: password_file needs a username")
     for name in ("password_file", "ca_file", "certificate_file", "key_file"):
         yield from _file_complaints(name, getattr(uplink, name), secret=name in ("password_file", "key_file"))
+    if uplink.credentials_file:
+        yield from _credentials_complaints(uplink, gateway)
+
+
+def _credentials_complaints(uplink: UplinkConfig, gateway: str) -> Iterator[Text]:
+    if uplink.ca_file or uplink.certificate_file or uplink.key_file:
+        yield Text(
+            "uplink: credentials_file이 있으면 ca_file, certificate_file, key_file은 쓰지 않습니다",
+            "uplink: credentials_file stands in place of ca_file, certificate_file, key_file; expected none of them",
+        )
+    unusable = list(_file_complaints("credentials_file", uplink.credentials_file, secret=True))
+    for text in unusable or certificate.complaints(uplink.credentials_file, gateway):
+        yield text if unusable else Text(f"uplink: {text.ko}", f"uplink: {text.en}")
 
 
 def _broker_complaints(url: str, *, allow_plain: bool) -> Iterator[Text]:

@@ -44,7 +44,9 @@ class Issued:
 
 
 @dataclass(frozen=True)
-class _Request:
+class Request:
+    """A certificate to be signed; `hosts` are those of a server."""
+
     name: str
     kind: Kind
     area: str
@@ -58,7 +60,7 @@ def issue_server(authority: Authority, names: Sequence[str], days: int = SERVER_
     if not names:
         raise Problem("서버 인증서: 이름이 없습니다", "server certificate: expected at least one host name or address")
     hosts = tuple(_host(name) for name in names)
-    return _issue(authority, _Request(names[0][:64], "server", "", *_span(authority, timedelta(days=days)), hosts))
+    return issue(authority, Request(names[0][:64], "server", "", *_span(authority, timedelta(days=days)), hosts))
 
 
 def issue_client(
@@ -69,12 +71,12 @@ def issue_client(
     Raises Problem.
     """
     check_name("gateway" if kind == "gateway" else "certificate", name)
-    return _issue(authority, _Request(name, kind, area, *_span(authority, timedelta(days=days))))
+    return issue(authority, Request(name, kind, area, *_span(authority, timedelta(days=days))))
 
 
 def issue_takeover(authority: Authority, name: str, minutes: int) -> Issued:
     """For us, to stand in for a gateway whose certificates were taken back, for minutes. Raises Problem."""
-    return _issue(authority, _Request(name, "takeover", "", *_span(authority, timedelta(minutes=minutes))))
+    return issue(authority, Request(name, "takeover", "", *_span(authority, timedelta(minutes=minutes))))
 
 
 def revoke(authority: Authority, name: str, reason: str) -> list[Entry]:
@@ -144,7 +146,8 @@ def _host(name: str) -> x509.GeneralName:
         ) from error
 
 
-def _issue(authority: Authority, request: _Request) -> Issued:
+def issue(authority: Authority, request: Request) -> Issued:
+    """Whatever is asked for; who may have it was decided before. Raises Problem."""
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _signed(authority, key, request)
     entry = Entry(
@@ -168,7 +171,7 @@ def _issue(authority: Authority, request: _Request) -> Issued:
     )
 
 
-def _signed(authority: Authority, key: ec.EllipticCurvePrivateKey, request: _Request) -> x509.Certificate:
+def _signed(authority: Authority, key: ec.EllipticCurvePrivateKey, request: Request) -> x509.Certificate:
     purpose = ExtendedKeyUsageOID.SERVER_AUTH if request.kind == "server" else ExtendedKeyUsageOID.CLIENT_AUTH
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     usage = x509.KeyUsage(
