@@ -170,7 +170,7 @@ def sha256(path: Path) -> str:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """With its time, on disk when this returns."""
+    """With its time and mode, on disk when this returns."""
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
     shutil.copystat(source, target)
