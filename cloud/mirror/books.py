@@ -55,11 +55,6 @@ class Books:
                 about = (self.name, day_name(span.first), span.daily, written, took_s, len(due) - done - 1)
                 LOG.info("mirrored what=%s from=%s daily=%s points=%d took_s=%.2f left=%d", *about)
 
-    @property
-    def newest_day(self) -> int | None:
-        """The newest day of slots mirrored."""
-        return max((span.first for span, version in self._seen.items() if version and not span.daily), default=None)
-
     def _there(self, today: int) -> Spans:
         """What there is of days of slots and months of days; a day that was there and is gone has no file."""
         try:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from cloud.ingest.metrics import bind
 from cloud.ingest.metrics import start as start_http
-from cloud.metering.codes import SLOT_S
+from cloud.metering.codes import DAY_S, SEOUL_S, SLOT_S
 from cloud.mirror.books import EVERY_S as BOOKS_EVERY_S
 from cloud.mirror.books import Books
 from cloud.mirror.broker import BrokerState
@@ -111,16 +111,23 @@ class Mirror:
         return problems + [f"area {name} silent" for name in self.live.silent]
 
     def _mirror_totals(self, going: Callable[[], bool], now_s: float) -> None:
+        self._map_dongs(now_s)
         self.books.turn(self.boards, going, now_s)
-        day = self.books.newest_day
+
+    def _map_dongs(self, now_s: float) -> None:
+        """First of all, since a map shows nothing else."""
         version = self._totals.version()
-        if day is not None and version != self._mapped:
+        if version == self._mapped:
+            return
+        today = int(now_s + SEOUL_S) // DAY_S
+        for day in (today, today - 1):
             found = newest_dongs(self._totals, self.registry.known(), day)
             if found:
                 slot_s, points = found
                 self.boards.write(points, slot_s)
                 self.newest_s = slot_s + SLOT_S
-            self._mapped = version
+                break
+        self._mapped = version
 
     def _names(self, now_s: float) -> None:
         known = self.registry.known()
