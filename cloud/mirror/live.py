@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from cloud.ingest.live import LIVE
 from cloud.mirror.points import MISSING, Field, Point, tagged, whole
-from cloud.mirror.registry import Known
+from cloud.mirror.registry import MAX_METERS, Known
+from cloud.mirror.tables import meter_points, site_points
 from cloud.mirror.writing import Boards
 from cloud.portal.live.feed import Ask
 from cloud.portal.live.rules import DAY, NOW, Clock, Snapshot, Trails, snapshot
@@ -18,7 +19,6 @@ from cloud.portal.live.sums import Figure
 from cloud.store.protocol import StoreUnavailable
 
 EVERY_S = 10
-MAX_METERS = 2000
 
 # The live page's figures by the boards' measurements.
 MEASUREMENTS: Mapping[str, str] = {
@@ -47,6 +47,7 @@ class LiveCity:
         self._roster, self._trails = rosters.at(time.time()), Trails()
         self._last = dict.fromkeys(asks, LIVE.empty_table())  # an area that is silent grows stale by the rules
         self.silent: dict[str, str] = {}  # why, by area
+        self.models: Mapping[str, str] = {}  # of meters, as their gateways last said
 
     def turn(self, boards: Boards, known: Known, now_s: float) -> None:
         """Ask, and write."""
@@ -62,18 +63,22 @@ class LiveCity:
             self._roster, self._trails = roster, Trails()
         shown = snapshot(live, roster, self._trails, Clock(now_s, self._stale_after_s))
         moment_s = int(now_s) // EVERY_S * EVERY_S
-        boards.write(city_points(shown, roster), moment_s)
+        boards.write(city_points(shown, roster, known), moment_s)
+        boards.write(site_points(shown, roster, known), moment_s)
+        boards.write(meter_points(live, known, self.models, now_s), moment_s)
         for quantity, rows in meter_rows(live, known.shown(now_s), known):
             boards.write_rows(quantity, rows)
 
 
-def city_points(shown: Snapshot, roster: Roster) -> Iterator[Point]:
+def city_points(shown: Snapshot, roster: Roster, known: Known) -> Iterator[Point]:
     """City, kinds of site, and sites."""
+    districts = dict(zip(known.sites["site"].to_pylist(), known.sites["district"].to_pylist(), strict=True))
     yield from _points(shown.city, {"level": "city"})
     kinds: dict[str, list[dict[str, Figure]]] = {}
     for row, figures in zip(roster.rows, shown.rows, strict=True):
         kinds.setdefault(row.kind, []).append(figures)
-        yield from _points(figures, {"level": "site", "site": row.site, "kind": row.kind})
+        district = districts.get(row.site, "0")
+        yield from _points(figures, {"level": "site", "site": row.site, "kind": row.kind, "district": district})
     for kind, rows in kinds.items():
         yield from _points({name: _together([one[name] for one in rows]) for name in shown.city}, _kind(kind))
 

@@ -5,11 +5,9 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cloud.metering.calendar import day_of
-from cloud.metering.codes import ROLES, UTILITIES
-from cloud.mirror.live import MAX_METERS
+from cloud.metering.codes import DAY_S, ROLES, SEOUL_S, UTILITIES
 from cloud.mirror.points import Field, Point
-from cloud.mirror.registry import Known
+from cloud.mirror.registry import MAX_METERS, Known
 from cloud.portal.live.sites import ALL_HOUSEHOLDS, HOUSEHOLD
 from cloud.registry import regions
 from cloud.registry.snapshot import OPEN_FROM_S, OPEN_TO_S
@@ -17,62 +15,119 @@ from cloud.registry.snapshot import OPEN_FROM_S, OPEN_TO_S
 UNKNOWN = {"name_ko": "지역 모름", "name_en": "Region not known"}
 HOMES = {"name_ko": "모든 가정", "name_en": "All homes"}
 LEVELS = ("city", "district", "dong")
+UTILITY_WORDS: Mapping[str, tuple[str, str]] = {
+    "electricity": ("전기", "electricity"),
+    "gas": ("가스", "gas"),
+    "water": ("수도", "water"),
+    "heat": ("열", "heat"),
+}
+ROLE_WORDS: Mapping[str, tuple[str, str]] = {
+    "main": ("주계량기", "main"),
+    "sub": ("세부", "sub-meter"),
+    "production": ("발전", "production"),
+}
+
+Fields = dict[str, Field]
 
 
 def names(known: Known, now_s: float, models: Mapping[str, str]) -> Iterator[Point]:
     """Of what there is at that moment; `models` are of meters."""
     yield from _regions(known, now_s)
     for site in known.sites.to_pylist():
-        tags = {"site": site["site"], "kind": site["kind"], "region": str(site["region"] or 0)}
-        yield Point("site_names", tags, _both(site))
+        tags = {name: site[name] for name in ("site", "kind", "region", "district")}
+        yield Point("site_names", tags, with_choice(both(site), site["site"]))
     if known.homes:
-        yield Point("site_names", {"site": ALL_HOUSEHOLDS, "kind": HOUSEHOLD, "region": "0"}, HOMES)
+        tags = {"site": ALL_HOUSEHOLDS, "kind": HOUSEHOLD, "region": "0", "district": "0"}
+        yield Point("site_names", tags, with_choice(dict(HOMES), ALL_HOUSEHOLDS))
     yield from _meters(known.shown(now_s), models)
 
 
-def regions_now(known: Known, now_s: float) -> pa.Table:
-    """REGIONS of the day."""
-    return regions.at_day(known.regions, int(day_of(pa.array([int(now_s)]).to_numpy())[0]))
-
-
-def _regions(known: Known, now_s: float) -> Iterator[Point]:
-    there = {row["region"]: row for row in regions_now(known, now_s).to_pylist()}
-    for number, row in there.items():
-        if row["level"] not in LEVELS:
-            continue
-        above = there.get(row["parent"], {})
-        fields: dict[str, Field] = _both(row) | {
-            "parent": str(row["parent"] or 0),
-            "parent_name_ko": str(above.get("name_ko") or ""),
-            "parent_name_en": str(above.get("name_en") or above.get("name_ko") or ""),
-            "latitude": row["latitude"],
-            "longitude": row["longitude"],
-        }
-        yield Point("region_names", {"level": row["level"], "region": str(number)}, fields)
-    for level in ("district", "dong"):
-        nowhere: dict[str, Field] = {"parent": "0", "parent_name_ko": "", "parent_name_en": ""}
-        yield Point("region_names", {"level": level, "region": "0"}, UNKNOWN | nowhere)
-
-
-def _both(row: Mapping[str, object]) -> dict[str, Field]:
+def both(row: Mapping[str, object]) -> Fields:
+    """The names of a row in both languages."""
     return {"name_ko": str(row["name_ko"]), "name_en": str(row["name_en"] or row["name_ko"])}
 
 
+def with_choice(fields: Fields, value: str, above: Fields | None = None) -> Fields:
+    """Also the words and the value in one field, as a board's variable takes them."""
+    more: Fields = {}
+    for language in ("ko", "en"):
+        words = str(fields[f"name_{language}"])
+        if above and above[f"name_{language}"]:
+            words += f" ({above[f'name_{language}']})"
+        more[f"choice_{language}"] = f"{words.replace('|', '/')}|{value}"
+    return fields | more
+
+
+def meter_words(meter: str, site: str, utility: str) -> Fields:
+    """What a meter is called: the part of its name that is its own, and what it measures."""
+    own = meter.removeprefix(f"{site}-")
+    ko, en = UTILITY_WORDS[utility]
+    return {"name_ko": f"{own} · {ko}", "name_en": f"{own} · {en}"}
+
+
+def regions_now(known: Known, now_s: float) -> dict[int, Mapping[str, object]]:
+    """REGIONS of the day by number."""
+    today = regions.at_day(known.regions, int(now_s + SEOUL_S) // DAY_S)
+    return {row["region"]: row for row in today.to_pylist() if row["level"] in LEVELS}
+
+
+def district_tag(known: Known, level: str, number: int) -> str:
+    """The number of the district in which a region lies, "none" of the city, "0" where it is not known."""
+    if level == "city":
+        return "none"
+    return str(number if level == "district" else known.districts.get(number, 0))
+
+
+def _regions(known: Known, now_s: float) -> Iterator[Point]:
+    there = regions_now(known, now_s)
+    for number, row in there.items():
+        level = str(row["level"])
+        district = district_tag(known, level, number)
+        parent = known.districts.get(number, 0) if level == "dong" else row["parent"]
+        above = there.get(parent) if isinstance(parent, int) else None
+        words: Fields = both(above) if above else {"name_ko": "", "name_en": ""}
+        fields: Fields = with_choice(both(row), str(number), words if level == "dong" else None) | {
+            "parent": str(parent or 0),
+            "parent_name_ko": words["name_ko"],
+            "parent_name_en": words["name_en"],
+            "latitude": _degrees(row["latitude"]),
+            "longitude": _degrees(row["longitude"]),
+        }
+        yield Point("region_names", {"level": level, "region": str(number), "district": district}, fields)
+    for level in ("district", "dong"):
+        nowhere: Fields = {"parent": "0", "parent_name_ko": "", "parent_name_en": ""}
+        tags = {"level": level, "region": "0", "district": "0"}
+        yield Point("region_names", tags, with_choice(dict(UNKNOWN), "0") | nowhere)
+
+
+def _degrees(value: object) -> float | None:
+    return value if isinstance(value, float) else None
+
+
 def _meters(spans: pa.Table, models: Mapping[str, str]) -> Iterator[Point]:
+    for row in meters_of(spans):
+        tags = {name: row[name] for name in ("meter", "site", "utility")}
+        fields = with_choice(meter_words(row["meter"], row["site"], row["utility"]), row["meter"])
+        more: Fields = {name: row[name] for name in ("role", "gateway", "parent")}
+        yield Point("meter_names", tags, fields | more | {"model": models.get(row["meter"], "")})
+
+
+def meters_of(spans: pa.Table) -> Iterator[dict[str, str]]:
+    """Each meter of SPANS once, in words, and no more than boards are for."""
     seen: set[str] = set()
     columns = ["meter", "site", "utility", "role", "gateway", "parent"]
     for row in spans.select(columns).to_pylist():
         if row["meter"] in seen or len(seen) >= MAX_METERS:
             continue
         seen.add(row["meter"])
-        tags = {"meter": row["meter"], "site": row["site"], "utility": UTILITIES[row["utility"]]}
-        fields: dict[str, Field] = {
+        yield {
+            "meter": row["meter"],
+            "site": row["site"],
+            "utility": UTILITIES[row["utility"]],
             "role": ROLES[row["role"]],
             "gateway": row["gateway"] or "",
             "parent": row["parent"] or "",
-            "model": models.get(row["meter"], ""),
         }
-        yield Point("meter_names", tags, fields)
 
 
 def outages(known: Known, since_s: int) -> Iterator[tuple[int, Point]]:

@@ -4,7 +4,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -17,12 +17,12 @@ from cloud.metering.codes import DAY_S, SEOUL_S, SLOT_S
 from cloud.mirror.books import EVERY_S as BOOKS_EVERY_S
 from cloud.mirror.books import Books
 from cloud.mirror.broker import BrokerState
-from cloud.mirror.dongs import newest_dongs
 from cloud.mirror.jobs import Job
 from cloud.mirror.live import EVERY_S as LIVE_EVERY_S
 from cloud.mirror.live import LiveCity
 from cloud.mirror.metrics import Metrics
 from cloud.mirror.names import names, outages
+from cloud.mirror.newest import Newest
 from cloud.mirror.quality import EVERY_S as QUALITY_EVERY_S
 from cloud.mirror.registry import Registry
 from cloud.mirror.settings import MirrorSettings
@@ -63,7 +63,7 @@ class Mirror:
             "totals", folders, days, lambda span: sheets(self._totals, self.registry.known().regions, span)
         )
         self.sites = Books("sites", folders, days, lambda span: usage.sheets(self.registry.known(), span))
-        self._mapped = ""  # the version of which the dongs were written
+        self._told = (0, "")  # the day and the version of totals that were told last
         self.newest_s: int | None = None  # the end of the newest slot mirrored
         asks = {name: partial(fetch_table, socket) for name, socket in settings.areas.items()}
         self.live = LiveCity(Rosters(settings.registry, time.time()), asks, settings.stale_after_s)
@@ -71,8 +71,9 @@ class Mirror:
         self.broker = BrokerState(settings.broker) if settings.broker else None
         areas = settings.areas
         sites = Job("sites", BOOKS_EVERY_S, lambda now_s: self.sites.turn(self.boards, lambda: sites.going, now_s))
-        totals = Job("totals", BOOKS_EVERY_S, lambda now_s: self._mirror_totals(lambda: totals.going, now_s))
+        totals = Job("totals", BOOKS_EVERY_S, lambda now_s: self.books.turn(self.boards, lambda: totals.going, now_s))
         self.jobs: Sequence[Job] = (
+            Job("newest", BOOKS_EVERY_S, self._mirror_newest),
             totals,
             sites,
             Job("live", LIVE_EVERY_S, lambda now_s: self.live.turn(self.boards, self.registry.known(), now_s)),
@@ -110,28 +111,25 @@ class Mirror:
         problems += [problem for job in self.jobs for problem in job.problems]
         return problems + [f"area {name} silent" for name in self.live.silent]
 
-    def _mirror_totals(self, going: Callable[[], bool], now_s: float) -> None:
-        self._map_dongs(now_s)
-        self.books.turn(self.boards, going, now_s)
-
-    def _map_dongs(self, now_s: float) -> None:
-        """First of all, since a map shows nothing else."""
-        version = self._totals.version()
-        if version == self._mapped:
-            return
+    def _mirror_newest(self, now_s: float) -> None:
+        """Whenever a slot was settled, and once a day has begun."""
         today = int(now_s + SEOUL_S) // DAY_S
-        for day in (today, today - 1):
-            found = newest_dongs(self._totals, self.registry.known(), day)
-            if found:
-                slot_s, points = found
-                self.boards.write(points, slot_s)
-                self.newest_s = slot_s + SLOT_S
-                break
-        self._mapped = version
+        version = today, self._totals.version()
+        if version == self._told:
+            return
+        newest = Newest(self._totals, self.registry.known(), today)
+        if newest.end_s is not None:
+            self.boards.write(newest.places(), newest.end_s - SLOT_S)
+            self.boards.write(newest.comparison(), newest.end_s)
+            self.newest_s = newest.end_s
+        for sheet in newest.shifted():
+            self.boards.make_equal(sheet)
+        self._told = version
 
     def _names(self, now_s: float) -> None:
         known = self.registry.known()
-        self.boards.write(names(known, now_s, self._models()), int(now_s))
+        self.live.models = self._models()
+        self.boards.write(names(known, now_s, self.live.models), int(now_s))
         for begin_s, point in outages(known, int(now_s) - self.settings.history_days * 86_400):
             self.boards.write([point], begin_s)
 

@@ -14,9 +14,8 @@ import pyarrow.compute as pc
 
 from cloud.metering.calendar import begin_s
 from cloud.metering.codes import ESTIMATED, ROLES, UTILITIES, Direction
-from cloud.mirror.live import MAX_METERS
 from cloud.mirror.points import Sheet, tagged, whole
-from cloud.mirror.registry import Known
+from cloud.mirror.registry import MAX_METERS, Known
 from cloud.mirror.sums import ALL, MEASUREMENTS, Span, points_of
 from cloud.settle.plan import INWARD, OUTWARD, PRODUCED, Plan, Spans, plan_for, spans_of
 from cloud.settle.sums import atoms_of
@@ -25,7 +24,7 @@ from cloud.store.totals_schema import SLOT_ATOMS
 LOG = logging.getLogger(__name__)
 
 ASKED_METERS = 200  # at once: some 30,000 slots
-SITE, METER = ("kind", "level", "region", "site", "type"), ("kind", "level", "meter", "site")
+SITE, METER = ("district", "kind", "level", "region", "site", "type"), ("kind", "level", "meter", "site")
 PRODUCTION = ROLES.index("production")
 
 USAGE = pa.schema(
@@ -215,7 +214,7 @@ def _summed(atoms: pa.Table, time_s: int) -> pa.Table:
 def _site_points(atoms: pa.Table, known: Known) -> pa.Table:
     place = whole(atoms["region"])
     tags: dict[str, str | pa.Array] = {
-        name: known.sites[name].combine_chunks().cast(pa.string()).take(place) for name in ("kind", "region", "site")
+        name: whole(known.sites[name]).take(place) for name in ("district", "kind", "region", "site")
     }
     there = pc.greater(whole(atoms["counted"]), 0)
     sums = {

@@ -1,6 +1,6 @@
 """Totals as sheets of points: what the city, its districts and its dongs used in each slot and on each day."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from cloud.metering.codes import UTILITIES, Direction
 from cloud.mirror.points import MISSING, Sheet, tagged, whole
 from cloud.registry import facts, regions
 from cloud.registry.facts import shipped_factors
-from cloud.totals.query import Facts, Level, Question, Totals
+from cloud.totals.query import By, Facts, Level, Question, Totals
 
 LEVELS: tuple[Level, ...] = ("city", "district", "dong")
 ALL = "all"  # of types, and of utilities
@@ -56,7 +56,7 @@ class Span:
 
 def sheets(totals: Totals, known: pa.Table, span: Span) -> Iterator[Sheet]:
     """All that totals say of these days. `known` is snapshot.REGIONS. Raises Problem when files cannot be read."""
-    rows = _answers(totals, known, span)
+    rows = answers(totals, known, span)
     for (utility, direction), name in MEASUREMENTS.items():
         yield span.sheet(name + span.suffix, LEVELS, TYPED, _sums(_of(rows, utility, direction)))
     tags = ("level", "region", "type", "utility")
@@ -71,8 +71,12 @@ def city_number(known: pa.Table) -> str:
     return str(found[0] if found else 0)
 
 
-def _answers(totals: Totals, known: pa.Table, span: Span) -> pa.Table:
-    """The answers at all levels, for all types and each, with time_s, level, region and type as text, and co2."""
+def answers(
+    totals: Totals, known: pa.Table, span: Span, levels: Sequence[Level] = LEVELS, ways: Sequence[By] = ("none", "type")
+) -> pa.Table:
+    """What totals answer at these levels, for all types or for each, with time_s, level, region and type as text, and
+    co2, what each amount emits.
+    """
     days = np.arange(span.first, span.end, dtype=np.int64)
     co2 = factors.by_day(shipped_factors(), "co2", days)
     uses = facts.uses().select(["use", "type"])
@@ -82,8 +86,8 @@ def _answers(totals: Totals, known: pa.Table, span: Span) -> pa.Table:
     }
     about = Facts(roll_up, uses, {"co2": co2})
     parts = []
-    for level in LEVELS:
-        for by in ("none", "type"):
+    for level in levels:
+        for by in ways:
             question = Question(level, span.first, span.end, "day" if span.daily else "slot", by)
             parts.append(_worded(totals.ask(question, about), level, city_number(known), span))
     return pa.concat_tables(parts).combine_chunks()
