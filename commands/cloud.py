@@ -2,9 +2,9 @@
 
 import argparse
 import importlib
-import logging
 from typing import cast
 
+from commands import logs
 from commands.__main__ import Command
 from commands.language import language
 from contract.problems import Text
@@ -59,7 +59,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the chosen tool; its log lines go to standard error."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.set_up()
     return _module(TOOLS[args.tool][0]).run(args)
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import logging
 from pathlib import Path
 from types import ModuleType
 
@@ -43,7 +42,6 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what was asked for."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every look at a database
     done: int = getattr(_module(WHAT[args.what][0]), f"run_{args.what}")(args)
     return done
 

@@ -4,16 +4,12 @@ import argparse
 import faulthandler
 import importlib
 import logging
-import os
 from pathlib import Path
 from typing import cast
 
-from commands import edge_check, edge_read
+from commands import edge_check, edge_read, logs
 from commands.language import say
 from edge.config import load_site
-
-# what syslog calls them: `journalctl -p warning` then leaves out the rest
-PRIORITIES = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6}
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -46,21 +42,9 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "read":
         logging.disable()  # what it would say is said on the page
         return edge_read.show(site, args.meter, as_json=args.json)
-    _log()
+    logs.set_up()
     # systemd ends a gateway that hangs with SIGABRT: then the log says where it hung
     faulthandler.enable()
     # imported here, since neither check nor read needs the outbox and the uplink
     agent = importlib.import_module("edge.agent")
     return cast("int", agent.drain(site) if args.action == "drain" else agent.run(site))
-
-
-def _log() -> None:
-    """To standard error; journald knows the time itself, and takes a line's priority from its beginning."""
-    handler = logging.StreamHandler()
-    if "JOURNAL_STREAM" in os.environ:
-        for level, priority in PRIORITIES.items():
-            logging.addLevelName(level, f"<{priority}>")
-        handler.setFormatter(logging.Formatter("%(levelname)s%(name)s %(message)s"))
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
