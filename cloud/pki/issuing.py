@@ -4,6 +4,7 @@ A certificate stands in the ledger before anybody has it: what is not there coul
 """
 
 import ipaddress
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from contract.topics import check_name
 CLIENT_DAYS = 3 * 365
 SERVER_DAYS = 800  # browsers refuse a server's certificate of more than 825
 SOON_DAYS = 30
+
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 @dataclass(frozen=True)
@@ -138,12 +141,15 @@ def _host(name: str) -> x509.GeneralName:
     except ValueError:
         pass
     try:
-        return x509.DNSName(name.encode("idna").decode("ascii"))
-    except (UnicodeError, ValueError) as error:
+        plain = name.encode("idna").decode("ascii")
+    except UnicodeError:  # a label that is empty or too long
+        plain = ""
+    if not _HOST.fullmatch(plain):
         raise Problem(
             f"서버 이름 '{name}': 호스트 이름이나 IP 주소여야 합니다",
             f"server name '{name}': expected a host name or an IP address",
-        ) from error
+        )
+    return x509.DNSName(plain)
 
 
 def issue(authority: Authority, request: Request) -> Issued:

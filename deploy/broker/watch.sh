@@ -1,10 +1,11 @@
 #!/bin/sh
 # Runs the broker, and has it read certificates, the list of what was revoked and the access rules again within two
 # seconds of a change. Nobody needs the container's control for that.
-# watch.sh [CONFIG [FOLDER]]
+# watch.sh [CONFIG [FOLDER [SECONDS]]]
 set -u
 config=${1:-/mosquitto/config/mosquitto.conf}
 folder=${2:-/mosquitto/pki}
+interval_s=${3:-1}
 
 say() { echo "$(date -u +%Y-%m-%dT%H:%M:%S): watch: $*"; }
 
@@ -25,7 +26,7 @@ trap 'kill -TERM "$broker" 2>/dev/null' TERM INT
 trap 'kill -HUP "$broker" 2>/dev/null' HUP
 
 while kill -0 "$broker" 2>/dev/null; do
-    sleep 1 &
+    sleep "$interval_s" &
     wait $!
     now=$(stamp)
     [ "$now" = "$read_already" ] && continue

@@ -66,13 +66,13 @@ def install(folder: Path, shell: tuple[str, ...] = ("sh",)) -> Installation:
     authority = create_authority(pki, PASSPHRASE, "Bitgoeul")
     write_credentials(issue_server(authority, ["localhost", HOST]), pki / BROKER / SERVER)
     port, data = free_port(), folder / "data"
-    data.mkdir()
+    data.mkdir(parents=True)
     settings = (DEPLOY / "mosquitto.conf").read_text("utf-8")
     settings = settings.replace("/mosquitto/pki", str(pki / BROKER)).replace("/mosquitto/data", str(data))
     # as root it would drop to the user mosquitto, who cannot read the test's folder
     settings = settings.replace("listener 8883", f"user {getpass.getuser()}\nlistener {port} {HOST}")
     (folder / "mosquitto.conf").write_text(settings, "utf-8")
-    watch = [*shell, str(DEPLOY / "watch.sh"), str(folder / "mosquitto.conf"), str(pki / BROKER)]
+    watch = [*shell, str(DEPLOY / "watch.sh"), str(folder / "mosquitto.conf"), str(pki / BROKER), "0.1"]
     made = Installation(
         pki, authority, Server(folder, port, ["env", f"PATH={PATHS}", *watch], lambda: _listens(port), [data])
     )
