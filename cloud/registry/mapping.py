@@ -65,3 +65,19 @@ def export_boundaries(registry: Registry) -> dict[str, Any]:
         row["valid_from"] = show_time(row.pop("valid_from_s"))
         row["valid_to"] = show_time(row.pop("valid_to_s"))
     return feature_collection(rows)
+
+
+def boundaries_at(registry: Registry, level: str, at_s: int) -> list[dict[str, Any]]:
+    """Region, level, parent, code, names and geometry (GeoJSON as text) of the regions of a level that there are then
+    and that have a boundary.
+    """
+    statement = (
+        select(
+            Region.region, Region.level, Region.parent, Region.code, Region.name_ko, Region.name_en, Boundary.geometry
+        )
+        .join(Boundary, Boundary.region == Region.region)
+        .where(Region.level == level, Region.valid_from_s <= at_s, Region.valid_to_s > at_s)
+        .order_by(Region.region)
+    )
+    with looking(registry.engine) as connection:
+        return [dict(row) for row in connection.execute(statement).mappings()]

@@ -113,7 +113,12 @@ def test_the_document_says_what_it_knows(portal: Portal) -> None:
 
 def test_the_api_is_described(portal: Portal) -> None:
     described = get(portal, "/api/openapi.json").json()
-    assert set(described["paths"]) == {"/api/v1/live", "/api/v1/city", "/api/v1/city/version"}
+    assert set(described["paths"]) == {
+        "/api/v1/live",
+        "/api/v1/city",
+        "/api/v1/city/version",
+        "/api/v1/regions.geojson",
+    }
     figure = described["components"]["schemas"]["FigureV1"]["properties"]
     assert set(figure) == set(get(portal, "/api/v1/live").json()["city"]["gas_volume_m3"])
     assert get(portal, "/docs").status_code == 404
