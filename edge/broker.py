@@ -23,13 +23,13 @@ VERDICT_S = 1.0
 
 # what TLS says of our certificate, and what to do about it
 ALERTS = {
-    "CERTIFICATE_REVOKED": "our-certificate-was-revoked:-ask-for-a-new-one-(bitgoeul-cloud-gateways-add)",
-    "CERTIFICATE_EXPIRED": "our-certificate-has-expired-or-a-clock-is-wrong:-ask-for-a-new-one-and-check-the-clock",
-    "UNKNOWN_CA": "our-certificate-is-of-another-authority:-ask-for-one-of-this-installation",
-    "BAD_CERTIFICATE": "our-certificate-is-not-accepted:-ask-for-one-of-this-installation",
-    "CERTIFICATE_UNKNOWN": "our-certificate-is-not-accepted:-ask-for-one-of-this-installation",
-    "UNSUPPORTED_CERTIFICATE": "our-certificate-is-not-one-of-a-gateway:-ask-for-one",
-    "CERTIFICATE_REQUIRED": "the-broker-wants-a-certificate:-set-uplink.credentials_file",
+    "CERTIFICATE_REVOKED": "ask-for-a-new-certificate-since-ours-was-revoked",
+    "CERTIFICATE_EXPIRED": "ask-for-a-new-certificate-since-ours-has-expired-and-check-the-clock",
+    "UNKNOWN_CA": "ask-for-a-certificate-of-this-installation-since-ours-is-of-another-authority",
+    "BAD_CERTIFICATE": "ask-for-a-certificate-of-this-installation-since-ours-is-not-accepted",
+    "CERTIFICATE_UNKNOWN": "ask-for-a-certificate-of-this-installation-since-ours-is-not-accepted",
+    "UNSUPPORTED_CERTIFICATE": "ask-for-a-gateway's-certificate-since-ours-is-for-another-purpose",
+    "CERTIFICATE_REQUIRED": "set-uplink.credentials_file-since-the-broker-wants-a-certificate",
 }
 
 CLOSED_EARLY = "closed by the broker before it let us in"

@@ -1,25 +1,43 @@
 #!/bin/sh
 # Runs the broker, and has it read certificates, the list of what was revoked and the access rules again within two
 # seconds of a change. Nobody needs the container's control for that.
-# watch.sh [CONFIG [FOLDER [SECONDS]]]
+# watch.sh [CONFIG [FOLDER [COPY [SECONDS]]]]
+#
+# The broker reads whole copies only: Mosquitto that reads a broken list again goes on without any, and would let in
+# who was revoked (measured with 2.0.11).
 set -u
+umask 077
 config=${1:-/mosquitto/config/mosquitto.conf}
 folder=${2:-/mosquitto/pki}
-interval_s=${3:-1}
+copy=${3:-/tmp/pki}
+interval_s=${4:-1}
+files="ca.crt crl.pem acl server.pem"
 
 say() { echo "$(date -u +%Y-%m-%dT%H:%M:%S): watch: $*"; }
 
 # by content: a file that was replaced twice within a second may have its old inode, size and time again
-stamp() { cat "$folder/ca.crt" "$folder/crl.pem" "$folder/acl" "$folder/server.pem" 2>/dev/null | cksum; }
+stamp() { (cd "$folder" && cat $files | cksum) 2>/dev/null; }
 
-# Mosquitto that reads a broken list again goes on without any (measured with 2.0.11): it is not told to
-whole() {
-    grep -q 'END CERTIFICATE' "$folder/ca.crt" && grep -q 'END X509 CRL' "$folder/crl.pem" &&
-        grep -q 'END CERTIFICATE' "$folder/server.pem" && grep -q '^pattern' "$folder/acl"
-} 2>/dev/null
+has() { grep -q -e "$2" "$copy/.$1" 2>/dev/null; }
+
+take() {
+    mkdir -p "$copy"
+    for file in $files; do
+        cp "$folder/$file" "$copy/.$file" || return 1
+    done
+    for file in ca.crt server.pem; do
+        has "$file" '^-----END CERTIFICATE-----' || { say "$folder/$file: no certificate, or cut off"; return 1; }
+    done
+    has server.pem '^-----END .*PRIVATE KEY-----' || { say "$folder/server.pem: no private key"; return 1; }
+    has crl.pem '^-----END X509 CRL-----' || { say "$folder/crl.pem: no list of what was revoked, or cut off"; return 1; }
+    has acl '^pattern' || { say "$folder/acl: no access rules"; return 1; }
+    for file in $files; do
+        mv "$copy/.$file" "$copy/$file"
+    done
+}
 
 read_already=$(stamp)
-whole || { say "action=run-stack-init $folder: ca.crt, crl.pem, acl or server.pem is missing or broken"; exit 1; }
+take || { say "action=run-bitgoeul-stack-init the broker is not started"; exit 1; }
 mosquitto -c "$config" &
 broker=$!
 trap 'kill -TERM "$broker" 2>/dev/null' TERM INT
@@ -31,11 +49,11 @@ while kill -0 "$broker" 2>/dev/null; do
     now=$(stamp)
     [ "$now" = "$read_already" ] && continue
     read_already=$now
-    if whole; then
+    if take; then
         say "certificates or rules changed: the broker reads them again"
         kill -HUP "$broker" 2>/dev/null
     else
-        say "ca.crt, crl.pem, acl or server.pem in $folder is missing or broken: the broker keeps what it has"
+        say "the broker keeps what it has"
     fi
 done
 wait "$broker"

@@ -19,6 +19,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from cloud.pki.authority import Authority, create_authority
 from cloud.pki.issuing import Request, issue, issue_client, issue_server, write_credentials
 from cloud.pki.publishing import BROKER, SERVER, publish
+from edge.broker import tls_context
+from edge.config import UplinkConfig
 from simulators.servers import HOST, Server, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -68,11 +70,14 @@ def install(folder: Path, shell: tuple[str, ...] = ("sh",)) -> Installation:
     port, data = free_port(), folder / "data"
     data.mkdir(parents=True)
     settings = (DEPLOY / "mosquitto.conf").read_text("utf-8")
-    settings = settings.replace("/mosquitto/pki", str(pki / BROKER)).replace("/mosquitto/data", str(data))
+    own = str(folder / "read")
+    settings = settings.replace("/tmp/pki", own)  # noqa: S108  # it is a name to be replaced, here
+    settings = settings.replace("/mosquitto/data", str(data))
     # as root it would drop to the user mosquitto, who cannot read the test's folder
     settings = settings.replace("listener 8883", f"user {getpass.getuser()}\nlistener {port} {HOST}")
     (folder / "mosquitto.conf").write_text(settings, "utf-8")
-    watch = [*shell, str(DEPLOY / "watch.sh"), str(folder / "mosquitto.conf"), str(pki / BROKER), "0.1"]
+    watch = [*shell, str(DEPLOY / "watch.sh"), str(folder / "mosquitto.conf"), str(pki / BROKER), own]
+    watch.append("0.1")  # seconds between looks
     made = Installation(
         pki, authority, Server(folder, port, ["env", f"PATH={PATHS}", *watch], lambda: _listens(port), [data])
     )
@@ -115,7 +120,8 @@ class Ear:
 def connected(installation: Installation, credentials: Path, client_id: str = "") -> Iterator[Ear]:
     """A client that is let in. Raises OSError where it is not."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv311, reconnect_on_failure=False)
-    client.tls_set(str(credentials), str(credentials), str(credentials))
+    tls = tls_context(UplinkConfig(brokers=[], credentials_file=str(credentials)))
+    client.tls_set_context(tls)
     ear, let_in = Ear(client), threading.Event()
 
     def heard(_client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
@@ -127,7 +133,12 @@ def connected(installation: Installation, credentials: Path, client_id: str = ""
 
     client.on_message, client.on_connect = heard, answered
     client.on_disconnect = lambda *_: ear.ended.set()
-    client.connect("localhost", installation.broker.port)
+    try:
+        client.connect("localhost", installation.broker.port)
+    except OSError:
+        if tls.made is not None:
+            tls.made.close()  # paho leaves it open
+        raise
     client.loop_start()
     try:
         until(lambda: let_in.is_set() or ear.ended.is_set(), "an answer")

@@ -4,6 +4,8 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
+import ssl
 import time
 from pathlib import Path
 
@@ -29,6 +31,15 @@ def let_in(made: Installation, credentials: Path) -> bool:
     return False
 
 
+def shown_serial(made: Installation, credentials: Path) -> int:
+    """Of the certificate that the broker shows."""
+    context = ssl.create_default_context(cafile=credentials)
+    context.load_cert_chain(credentials)
+    plain = socket.create_connection((made.broker.host, made.broker.port), timeout=5)
+    with plain, context.wrap_socket(plain, server_hostname="localhost") as stream:
+        return int(str((stream.getpeercert() or {})["serialNumber"]), 16)
+
+
 @pytest.mark.parametrize("shell", SHELLS, ids="-".join)
 def test_what_changes_is_read_again_but_nothing_broken(shell: tuple[str, ...], tmp_path: Path) -> None:
     made = install(tmp_path, shell)
@@ -45,16 +56,13 @@ def test_what_changes_is_read_again_but_nothing_broken(shell: tuple[str, ...], t
         until(lambda: not let_in(made, bad), "the list to be read")
         # a broker that read a broken list would let everybody in again
         write_file(broker / CRL, b"", 0o644)
-        until(lambda: said("is missing or broken"), "the broken list to be seen")
+        until(lambda: said("or cut off"), "the broken list to be seen")
         assert not let_in(made, bad)
-        before = server.log.read_text().count("reads them again")
         renewed = issue_server(made.authority, ["localhost"])
         write_credentials(renewed, broker / SERVER)
         publish(made.pki)
-        until(lambda: server.log.read_text().count("reads them again") > before, "the new certificate to be read")
-        with connected(made, good) as gateway:
-            shown = gateway.client.socket().getpeercert()  # type: ignore[union-attr]  # connected, by TLS
-            assert shown["serialNumber"].lower().lstrip("0") == renewed.serial.lstrip("0")
+        until(lambda: shown_serial(made, good) == int(renewed.serial, 16), "the new certificate to be read")
+        assert not let_in(made, bad)
         began_s = time.monotonic()
         children = script.children(recursive=True)
         server.stop(timeout_s=5.0)
@@ -74,5 +82,5 @@ def test_it_ends_with_its_broker(tmp_path: Path) -> None:
 def test_it_does_not_start_a_broker_without_its_list(tmp_path: Path) -> None:
     made = install(tmp_path)
     (made.pki / BROKER / CRL).unlink()
-    with pytest.raises(Problem, match="missing or broken"):
+    with pytest.raises(Problem, match="not started"):
         made.broker.start(timeout_s=5)
