@@ -13,6 +13,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from cloud.ingest.committer import Committer
+from cloud.ingest.figures import Disk, Settling
 from cloud.ingest.gaps import Gaps
 from cloud.ingest.gateways import Gateways
 from cloud.ingest.housekeeping import Housekeeping, KnownSpans
@@ -76,8 +77,9 @@ class Area:
         # what may be refused comes before the threads
         self._http = bind(self.metrics, self.health, settings.metrics_host, settings.metrics_port)
         self.metrics_port = self._http.server_port
+        tables = self._tables(store)
         try:
-            self._door = AreaServer(settings.socket, store, self._tables(store))
+            self._door = AreaServer(settings.socket, store, tables)
         except Problem:
             self._http.server_close()
             raise
@@ -86,6 +88,9 @@ class Area:
         self.committer = Committer(store, self.live, self.metrics, self.link.wake)
         self.worker = Worker(settings.name, self.link, self.committer, books, lambda: self.known.known, settings.pace)
         self.housekeeping = Housekeeping(self.known, self.live, store, self.metrics)
+        self.metrics.registry.register(Disk(settings.data))
+        if "settle" in tables:
+            self.metrics.registry.register(Settling(tables["settle"]))
         for one in beside:
             one.start()
         start(self._http)

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import FrameType
 
 import uvicorn
@@ -15,7 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
+from cloud.ingest import metrics as metrics_server
 from cloud.portal.house import House, Room, environment, folders, rooms
+from cloud.portal.metrics import Counted, Metrics
 from cloud.portal.security import STATIC, SecurityHeaders
 from cloud.portal.settings import Settings
 from cloud.portal.texts import Language
@@ -50,7 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.rooms = built
+    app.state.rooms, app.state.metrics = built, Metrics(built)
     for room in built:
         app.include_router(room.router)
     for owner, folder in folders("static").items():
@@ -58,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(HTTPException, _error_page(house))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.hosts), www_redirect=False)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Counted, metrics=app.state.metrics)
     return app
 
 
@@ -71,6 +74,7 @@ def serve(settings: Settings) -> int:
     """Serve until a signal ends it; the exit status. Raises Problem where the address cannot be had."""
     app = create_app(settings)
     listening = _listen(settings)
+    scraped = _open_metrics(settings, app)
     # asyncio sets it on sockets that it opened itself only; without it, an answer may wait 40 ms for its head's ACK
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
@@ -84,9 +88,30 @@ def serve(settings: Settings) -> int:
     host, port = listening.getsockname()[:2]
     _log.info("event=portal-listens address=http://%s:%d/", f"[{host}]" if ":" in host else host, port)
     signal.signal(signal.SIGTERM, _end)
-    with listening, contextlib.suppress(KeyboardInterrupt):
+    with listening, scraped, contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(uvicorn.Server(config), listening, app))
     return 0
+
+
+@contextlib.contextmanager
+def _open_metrics(settings: Settings, app: FastAPI) -> Iterator[None]:
+    """Answer those who run the portal, for as long as it is up. Raises Problem where the address cannot be had."""
+    if settings.metrics_port is None:
+        yield
+        return
+    server = metrics_server.bind(
+        app.state.metrics,
+        lambda: [problem for room in app.state.rooms for problem in room.problems()],
+        settings.metrics_host,
+        settings.metrics_port,
+    )
+    metrics_server.start(server)
+    _log.info("event=portal-metrics address=http://%s:%d/metrics", *server.server_address[:2])
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:

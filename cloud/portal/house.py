@@ -3,7 +3,7 @@
 import hashlib
 import importlib
 import pkgutil
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -54,11 +54,16 @@ class House:
 
 @dataclass(frozen=True)
 class Room:
-    """`run` works in the background for as long as the portal is up; `close` ends what would keep it from stopping."""
+    """`run` works in the background for as long as the portal is up; `close` ends what would keep it from stopping.
+
+    `figures` (by name, with what each is) and `problems` are for those who run the portal, and asked from any thread.
+    """
 
     router: APIRouter
     run: Callable[[], Awaitable[None]]
     close: Callable[[], None]
+    figures: Callable[[], Mapping[str, tuple[str, float]]] = dict
+    problems: Callable[[], Sequence[str]] = tuple
 
 
 class RoomModule(Protocol):

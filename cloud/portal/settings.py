@@ -38,6 +38,8 @@ class Settings:
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     stale_after_s: int = 180
     max_listeners: int = 1000
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None  # without one there are no metrics
     city_ko: str = "광주광역시"
     city_en: str = "Gwangju"
 
@@ -81,6 +83,7 @@ def add_options(parser: argparse.ArgumentParser, say: Callable[[str, str], str])
 
 def _server_options(parser: argparse.ArgumentParser, say: Callable[[str, str], str]) -> None:
     _add_address(parser, say)
+    _add_metrics(parser, say)
     parser.add_argument(
         "--stale-after",
         type=int,
@@ -104,10 +107,29 @@ def _add_address(parser: argparse.ArgumentParser, say: Callable[[str, str], str]
     )
 
 
+def _add_metrics(parser: argparse.ArgumentParser, say: Callable[[str, str], str]) -> None:
+    parser.add_argument(
+        "--metrics-port",
+        type=int,
+        metavar="N",
+        help=say(
+            "/metrics와 /healthz의 포트 (0: 빈 포트). 없으면 끔",
+            "port of /metrics and /healthz (0 picks a free one); without it they are off",
+        ),
+    )
+    parser.add_argument(
+        "--metrics-host",
+        default=Settings.metrics_host,
+        metavar="HOST",
+        help=say("그 주소, 기본 127.0.0.1", "their address, default 127.0.0.1"),
+    )
+
+
 def from_args(args: argparse.Namespace) -> Settings:
     """Raises UsageProblem for what no portal could be started with."""
-    if not 0 <= args.port <= 65535:
-        raise UsageProblem(f"--port {args.port}: 0~65535이어야 합니다", f"--port {args.port}: expected 0 to 65535")
+    for option, port in (("--port", args.port), ("--metrics-port", args.metrics_port or 0)):
+        if not 0 <= port <= 65535:
+            raise UsageProblem(f"{option} {port}: 0~65535이어야 합니다", f"{option} {port}: expected 0 to 65535")
     if args.stale_after < 1:
         raise UsageProblem(
             f"--stale-after {args.stale_after}: 1 이상이어야 합니다",
@@ -128,6 +150,8 @@ def from_args(args: argparse.Namespace) -> Settings:
         port=args.port,
         hosts=(*Settings.hosts, *args.public_host),
         stale_after_s=args.stale_after,
+        metrics_host=args.metrics_host,
+        metrics_port=args.metrics_port,
     )
 
 

@@ -36,7 +36,24 @@ def room(house: House) -> Room:
     _add_pages(router, house, feed)
     _add_data(router, feed)
     _add_events(router, feed, settings.max_listeners)
-    return Room(router=router, run=feed.run, close=feed.close)
+    return Room(
+        router=router,
+        run=feed.run,
+        close=feed.close,
+        figures=partial(_figures, feed),
+        problems=lambda: [f"area {one.area} does not answer" for one in feed.frame.areas if not one.answering],
+    )
+
+
+def _figures(feed: Feed) -> dict[str, tuple[str, float]]:
+    """For those who run the portal."""
+    answering = sum(area.answering for area in feed.frame.areas)
+    return {
+        "listeners": ("Browsers that are sent each second", feed.listeners),
+        "feed_age_seconds": ("Age of what they were sent last", time.time() - feed.frame.snapshot.made_s),
+        "answering_areas": ("Areas whose process answers", answering),
+        "silent_areas": ("Areas whose process does not", len(feed.frame.areas) - answering),
+    }
 
 
 def _add_pages(router: APIRouter, house: House, feed: Feed) -> None:
