@@ -6,7 +6,7 @@ Nothing is remembered over a restart: what InfluxDB has is compared with what th
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -56,16 +56,24 @@ class Books:
                 LOG.info("mirrored what=%s from=%s daily=%s points=%d took_s=%.2f left=%d", *about)
 
     def _there(self, today: int) -> Spans:
-        """What there is of days of slots and months of days; a day that was there and is gone has no file."""
+        """What there is: the slots and the sums of each of the last days, and of the months before them. A day that
+        was there and is gone has no file.
+        """
         try:
             manifests = {folder.name: read_manifest(folder) for folder in self.folders}
         except OSError as error:
             raise StoreUnavailable(f"totals: {error}") from error
+        recent = today - SLOT_DAYS + 1
         slots = _versions({area: manifest.slots for area, manifest in manifests.items()}, _day)
-        days = _versions({area: manifest.days for area, manifest in manifests.items()}, _month)
-        there = {span: version for span, version in slots.items() if span.first > today - SLOT_DAYS}
-        there |= {span: version for span, version in days.items() if span.end > today - self.history_days}
-        return dict.fromkeys((span for span in self._seen if span.end > today - SLOT_DAYS), ()) | there
+        months = _versions({area: manifest.days for area, manifest in manifests.items()}, _month)
+        there = {span: version for span, version in slots.items() if span.first >= recent}
+        there |= {replace(span, daily=True): version for span, version in there.items()}
+        there |= {
+            replace(span, end=min(span.end, recent)): version
+            for span, version in months.items()
+            if span.first < recent and span.end > today - self.history_days
+        }
+        return dict.fromkeys((span for span in self._seen if span.first >= recent), ()) | there
 
 
 def _versions(periods: Mapping[str, Mapping[str, Files]], span_of: Callable[[str], Span]) -> Spans:

@@ -70,7 +70,7 @@ def test_the_database_has_exactly_what_totals_answer(tmp_path: Path, influx: Ser
     levels: tuple[Level, ...] = ("city", "district", "dong")
     ways: tuple[By, ...] = ("none", "type")
     for level in levels:
-        for by in ways:
+        for by in ways[: 1 if level == "dong" and not daily else 2]:
             question = Question(level, DAY - 1, DAY + 1, "day" if daily else "slot", by)
             for row in totals.ask(question, about).to_pylist():
                 region = "1" if level == "city" else str(row["region"])
@@ -125,11 +125,12 @@ def test_a_late_correction_is_mirrored_and_nothing_else_is_written_again(tmp_pat
     assert turn(books(folder), database) == 0  # nor after a restart
     corrected = [atom(0, CHUNGJANG, 99_999), *atoms(DAY - 2)[1:]]
     write(folder, {DAY - 2: corrected})
-    # usage of the slot and of the day: city, district and dong, of all types and of homes
-    assert turn(mirror, database) == 2 * 3 * 2
-    where = f"\"level\" = 'dong' AND \"region\" = '{CHUNGJANG}' AND \"type\" = 'homes-apartment'"
+    # of the day: city, district and dong, of all types and of homes; of the slot the same, but no types in dongs
+    assert turn(mirror, database) == 6 + 5
+    where = f"\"level\" = 'dong' AND \"region\" = '{CHUNGJANG}'"
     (row,) = points(influx, "late", "usage_electricity_kwh", f"{where} AND time = {begin_s(DAY - 2)}s")
-    assert row["value"] == 99.999
+    assert row["value"] == 100.699
+    where += " AND \"type\" = 'homes-apartment'"
     (row,) = points(influx, "late", "usage_electricity_kwh_daily", f"{where} AND time = {begin_s(DAY - 2)}s")
     assert row["value"] == 100.0
 
