@@ -22,9 +22,14 @@ def publish(folder: Path) -> None:
     """
     entries = read_ledger(folder)
     text = rules(_areas(entries), _denied(entries, int(time.time())))
-    write_file(folder / BROKER / ACL, text.encode(), SECRET)
+    _write_changed(folder / BROKER / ACL, text.encode(), SECRET)
     for name in (CERTIFICATE, CRL):
-        write_file(folder / BROKER / name, read_file(folder / name), OPEN)
+        _write_changed(folder / BROKER / name, read_file(folder / name), OPEN)
+
+
+def _write_changed(path: Path, data: bytes, mode: int) -> None:
+    if not path.exists() or read_file(path) != data:
+        write_file(path, data, mode)
 
 
 def _areas(entries: list[Entry]) -> list[str]:
