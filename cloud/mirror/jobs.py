@@ -52,7 +52,7 @@ class Job:
         wait_s = 0.0
         while not self._stopping.wait(wait_s):
             now_s = time.time()
-            why = self._once(now_s)
+            why = self.once(now_s)
             if why and why != self.trouble:
                 LOG.warning("job waits name=%s why=%r", self.name, why)
             elif self.trouble and not why:
@@ -61,7 +61,8 @@ class Job:
             next_s = RETRY_S if why else self._every_s - now_s % self._every_s
             wait_s = max(0.0, now_s + next_s - time.time())
 
-    def _once(self, now_s: float) -> str:
+    def once(self, now_s: float) -> str:
+        """A turn by itself; what kept it, or ""."""
         try:
             self._turn(now_s)
         except StoreUnavailable as unavailable:

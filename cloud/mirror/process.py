@@ -82,11 +82,12 @@ class Mirror:
             Job("quality", QUALITY_EVERY_S, lambda now_s: watch_quality(self.boards, areas, now_s)),
             Job("platform", PLATFORM_EVERY_S, lambda now_s: self.platform.turn(self.boards, areas, self._own, now_s)),
         )
-        self._http = bind(self.metrics, self.health, settings.metrics_host, settings.metrics_port)
-        self.metrics_port = self._http.server_port
+        self.metrics_port = 0  # known once it is started
 
     def start(self) -> None:
-        """Begin all jobs."""
+        """Begin all jobs. Raises Problem where the port for metrics cannot be had."""
+        self._http = bind(self.metrics, self.health, self.settings.metrics_host, self.settings.metrics_port)
+        self.metrics_port = self._http.server_port
         start_http(self._http)
         if self.broker is not None:
             self.broker.start()
