@@ -48,6 +48,11 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help=say(f"연결을 끊을 브로커, 기본 {DEFAULT_BROKER}", f"where it is connected, default {DEFAULT_BROKER}"),
     )
+    list_.add_argument(
+        "--all",
+        action="store_true",
+        help=say("클라우드의 프로세스와 서버의 것도", "those of the cloud's processes and servers, too"),
+    )
     list_.add_argument("--json", action="store_true", help=say("JSON으로 출력", "print JSON"))
 
 
@@ -72,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     from commands import cloud_gateways_work  # noqa: PLC0415  # cryptography is loaded only by who uses it
 
     if args.action == "list":
-        return cloud_gateways_work.show(args.pki, as_json=args.json)
+        return cloud_gateways_work.show(args.pki, everything=args.all, as_json=args.json)
     if args.action == "add":
         if args.days is not None and not 1 <= args.days <= MOST_DAYS:
             raise UsageProblem(

@@ -13,6 +13,7 @@ from cloud.pki import issuing, ledger
 from cloud.pki.acl import is_reserved
 from cloud.pki.authority import Authority, open_authority
 from cloud.pki.ending import MINUTES, Address, end_session
+from cloud.pki.files import exists
 from cloud.pki.publishing import publish
 from commands.language import language, say
 from commands.table import render
@@ -130,15 +131,16 @@ def _end(authority: Authority, probe: issuing.Issued, broker: Address) -> int:
     return 0
 
 
-def show(pki: Path, *, as_json: bool) -> int:
-    """Each gateway with how it stands; 0."""
-    if not pki.is_dir():
+def show(pki: Path, *, everything: bool, as_json: bool) -> int:
+    """Each gateway with how it stands, or everybody who was issued something; 0."""
+    if not exists(pki):
         raise Problem(
             f"{pki}: 인증기관의 폴더가 없습니다 (bitgoeul stack init이 만듭니다)",
             f"{pki}: no such folder of an authority (bitgoeul stack init makes one)",
         )
     now_s = int(time.time())
-    standings = ledger.gateways(ledger.read_ledger(pki), now_s)
+    kinds: tuple[ledger.Kind, ...] = ("gateway", "process", "server") if everything else ("gateway",)
+    standings = ledger.standings(ledger.read_ledger(pki), kinds, now_s)
     if as_json:
         print(json.dumps([_facts(standing, now_s) for standing in standings], ensure_ascii=False, indent=1))
         return 0
@@ -160,6 +162,7 @@ def _facts(standing: ledger.Standing, now_s: int) -> dict[str, str | int | None]
     entry = standing.entry
     return {
         "name": entry.name,
+        "kind": entry.kind,
         "area": entry.area or None,
         "serial": entry.serial,
         "state": _state(standing, now_s),

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from cloud.pki.files import OPEN, SECRET, read_file, write_file
+from cloud.pki.files import OPEN, SECRET, exists, read_file, write_file
 from cloud.pki.ledger import Entry
 from contract.problems import Problem
 
@@ -43,7 +43,7 @@ class Authority:
 def create_authority(folder: Path, passphrase: str, name: str) -> Authority:
     """A new authority, with an empty list of what was taken back. Raises Problem where one is there already."""
     for file in (CERTIFICATE, KEY):
-        if (folder / file).exists():
+        if exists(folder / file):
             raise Problem(
                 f"{folder / file}: 인증기관이 이미 있습니다. 새로 만들면 발급한 인증서가 모두 쓸모없어집니다",
                 f"{folder / file}: there is an authority already; a new one would make all that it issued useless",
@@ -66,7 +66,7 @@ def create_authority(folder: Path, passphrase: str, name: str) -> Authority:
 def open_authority(folder: Path, passphrase: str) -> Authority:
     """Raises Problem where there is none, the passphrase is wrong, a file is broken, or it has ended."""
     path = folder / KEY
-    if not path.exists():
+    if not exists(path):
         raise Problem(
             f"{path}: 인증기관이 없습니다 (bitgoeul stack init이 만듭니다)",
             f"{path}: no authority there (bitgoeul stack init makes one)",

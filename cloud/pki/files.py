@@ -38,6 +38,16 @@ def write_file(path: Path, data: bytes, mode: int) -> None:
         ) from error
 
 
+def exists(path: Path) -> bool:
+    """Raises Problem where we may not look."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise Problem(
+            f"{path}: 읽을 수 없습니다: {error.strerror}", f"{path}: cannot be read: {error.strerror}"
+        ) from error
+
+
 def read_file(path: Path) -> bytes:
     """Raises Problem."""
     try:

@@ -1,12 +1,13 @@
 """What was issued and what was taken back: a line of JSON for each certificate."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from cloud.pki.files import OPEN, read_file, write_file
+from cloud.pki.files import OPEN, exists, read_file, write_file
 from contract.problems import Problem
 
 FILE = "issued.jsonl"
@@ -38,7 +39,7 @@ class Standing:
 def read_ledger(folder: Path) -> list[Entry]:
     """Oldest first; empty where nothing was issued yet. Raises Problem, which names the line."""
     path = folder / FILE
-    if not path.exists():
+    if not exists(path):
         return []
     entries = []
     for number, line in enumerate(read_file(path).splitlines(), 1):
@@ -66,7 +67,7 @@ def holding(entries: list[Entry], name: str, now_s: int) -> list[Entry]:
     ]
 
 
-def gateways(entries: list[Entry], now_s: int) -> list[Standing]:
-    """Each gateway by name."""
-    newest = {entry.name: entry for entry in entries if entry.kind == "gateway"}
+def standings(entries: list[Entry], kinds: Collection[Kind], now_s: int) -> list[Standing]:
+    """Each name of these kinds, in order, by its newest certificate."""
+    newest = {entry.name: entry for entry in entries if entry.kind in kinds}
     return [Standing(newest[name], tuple(holding(entries, name, now_s))) for name in sorted(newest)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cloud.pki.acl import INGEST, rules
 from cloud.pki.authority import CERTIFICATE, CRL
-from cloud.pki.files import OPEN, SECRET, read_file, write_file
+from cloud.pki.files import OPEN, SECRET, exists, read_file, write_file
 from cloud.pki.ledger import Entry, holding, read_ledger
 
 BROKER = "broker"
@@ -28,7 +28,7 @@ def publish(folder: Path) -> None:
 
 
 def _write_changed(path: Path, data: bytes, mode: int) -> None:
-    if not path.exists() or read_file(path) != data:
+    if not exists(path) or read_file(path) != data:
         write_file(path, data, mode)
 
 

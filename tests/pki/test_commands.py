@@ -1,18 +1,23 @@
 """`bitgoeul cloud gateways`, without a broker."""
 
+import contextlib
 import io
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from cloud.pki import ledger
-from cloud.pki.authority import KEY, Authority, create_authority
+from cloud.pki.authority import KEY, Authority, create_authority, open_authority
 from cloud.pki.issuing import issue_client, revoke
 from cloud.pki.publishing import ACL, BROKER, publish
 from commands.__main__ import main
+from contract.problems import Problem
 from tests.pki.installation import PASSPHRASE
+
+NOBODY = 65_534
 
 Run = Callable[..., tuple[int, str]]
 
@@ -101,6 +106,9 @@ def test_the_list_says_how_each_stands(authority: Authority, gateways: Run) -> N
     assert " revoked " in rows["g-lost"]
     assert rows["g-lost"].endswith("stolen")
     assert "폐기" in gateways("list", language="ko")[1]
+    issue_client(authority, "mirror")
+    kinds = {one["name"]: one["kind"] for one in json.loads(gateways("list", "--json", "--all")[1])}
+    assert kinds == dict.fromkeys(rows, "gateway") | {"mirror": "process"}
 
 
 def test_rules_follow_the_ledger(authority: Authority, gateways: Run) -> None:
@@ -152,6 +160,31 @@ def test_a_wrong_passphrase_or_a_broken_key_is_one_line(
     assert "ca.key: no PEM, or broken" in gateways("add", "g1")[1]
     monkeypatch.setattr("sys.stdin", io.StringIO())
     assert main(["cloud", "gateways", "add", "g1", "--pki", str(authority.folder)]) == 2
+
+
+def test_who_may_not_look_is_told(authority: Authority, gateways: Run) -> None:
+    authority.folder.chmod(0)
+    try:
+        with as_nobody():
+            status, said = gateways("list")
+            with pytest.raises(Problem, match="cannot be read: Permission denied"):
+                open_authority(authority.folder, PASSPHRASE)
+    finally:
+        authority.folder.chmod(0o700)
+    assert (status, said.count("\n")) == (1, 1), said
+    assert "cannot be read: Permission denied" in said
+
+
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root may look everywhere."""
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
 
 
 def test_an_authority_that_is_not_there_has_no_list(gateways: Run) -> None:

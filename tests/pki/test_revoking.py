@@ -138,12 +138,21 @@ def test_taken_back_twice_and_issued_anew(installation: Installation, gateways: 
     gateways("add", "g-again")
     lost = (installation.pki / "gateways/g-again.pem").read_bytes()
     away = f"mqtts://localhost:{free_port()}"
-    status, said = gateways("revoke", "g-again", broker=away)
-    assert status == 1
-    assert "taken back: 1" in said
-    assert "may stay" in said.splitlines()[-1]
-    assert "Traceback" not in said
-    assert gateways("revoke", "g-again")[0] == 0
+    with (
+        connected(installation, installation.pki / "gateways/ingest-main.pem") as ingest,
+        connected(installation, installation.pki / "gateways/g-again.pem") as gateway,
+    ):
+        ingest.subscribe(f"{V1}/main/g-again/#")
+        status, said = gateways("revoke", "g-again", broker=away)
+        assert status == 1
+        assert "taken back: 1" in said
+        assert "may stay" in said.splitlines()[-1]
+        assert "Traceback" not in said
+        # what stays is powerless, since the rules are read where no hand reaches
+        until(lambda: not heard_of(gateway, ingest), "the rules to be read")
+        assert not gateway.ended.is_set()
+        assert gateways("revoke", "g-again")[0] == 0
+        assert gateway.ended.wait(1)
     status, said = gateways("revoke", "g-again")
     assert (status, "was taken back before" in said) == (0, True)
     assert gateways("add", "g-again")[0] == 0
@@ -156,6 +165,14 @@ def test_taken_back_twice_and_issued_anew(installation: Installation, gateways: 
         connected(installation, installation.pki / "gateways/g-again.pem"),
     ):
         pass
+
+
+def heard_of(gateway: Ear, ingest: Ear) -> bool:
+    """Whether what a connected g-again publishes is heard."""
+    before = len(ingest.heard)
+    gateway.publish(f"{V1}/main/g-again/readings/r-1")
+    time.sleep(0.1)
+    return len(ingest.heard) > before
 
 
 def works(installation: Installation, ingest: Ear) -> bool:
