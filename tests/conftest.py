@@ -1,4 +1,4 @@
-"""What holds for all tests: every skipped one is named in a file, and hypothesis sets no time limit.
+"""What holds for all tests: every skipped one is named in a file, hypothesis sets no time limit, long files come first.
 
 The file lets `bitgoeul test` say which were skipped and why, and CI refuse.
 """
@@ -16,6 +16,8 @@ settings.load_profile("bitgoeul")
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Note a skip with its reason."""
+    if "PYTEST_XDIST_WORKER" in os.environ:  # whoever gathers the reports of all workers notes it
+        return
     target = os.environ.get("BITGOEUL_SKIP_REPORT")
     if report.skipped and target and not hasattr(report, "wasxfail"):
         path = Path(target)
@@ -23,3 +25,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         with path.open("a", encoding="utf-8") as file:
             file.write(f"{report.nodeid}: {reason}\n")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is long begins first, so that no worker is left with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)

@@ -245,6 +245,7 @@ def test_the_clock_knows_midnight_in_seoul() -> None:
     assert Clock(MIDNIGHT_S - 0.001, 1).midnight_s() == MIDNIGHT_S - 86_400
 
 
+@pytest.mark.alone
 def test_fifty_thousand_series_take_well_under_a_tenth_of_a_second(tmp_path: Path) -> None:
     size = 12_500
     lines = [f"s{i % 200},이름,Name,other,m{i},electricity,main,1" for i in range(size)]

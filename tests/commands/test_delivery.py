@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parent.parent.parent
 PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin"
 

@@ -151,6 +151,7 @@ def test_read_says_what_to_look_at_when_there_is_no_line(tmp_path: Path) -> None
     assert "meter 'e99': not in the site file; expected one of e01, p03, pv" in unknown.stderr
 
 
+@pytest.mark.alone
 def test_bench_line_ends_in_one_json_object_with_its_figures() -> None:
     done = bitgoeul("bench", "line", "--steady-s", "6", "--dead-s", "0", "--polls", "0", "--json")
     assert done.returncode == 0

@@ -6,12 +6,16 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from contract.quality import Quality
 from contract.quantities import QUANTITIES, Kind
 from contract.reading import Reading
 from contract.senml import Resolved, resolve
 from edge.alarms import Alarms
 from edge.outbox import DROPPED, THINNED, Outbox
+
+pytestmark = pytest.mark.long
 
 T = 1_795_392_000
 MAX_BYTES = 2**20

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from tests.settle.small_city import City, Reading, outage, span
 
+pytestmark = pytest.mark.long
+
 IMPORT = "electricity_import_kwh"
 
 

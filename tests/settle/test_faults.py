@@ -20,6 +20,8 @@ from simulators.city_history import readings
 from simulators.city_registry import snapshot_tables
 from tests.settle.small_city import START, City
 
+pytestmark = pytest.mark.long
+
 Numbers = npt.NDArray[Any]
 
 METERS = 2000

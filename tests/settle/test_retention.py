@@ -9,6 +9,8 @@ from cloud.metering.calendar import day_of
 from cloud.settle.retention import seal_until, usage_hash
 from tests.settle.small_city import START, City, Reading, span
 
+pytestmark = pytest.mark.long
+
 IMPORT = "electricity_import_kwh"
 SLOTS = 100  # a day, and an hour of the next
 

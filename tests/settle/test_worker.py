@@ -22,6 +22,8 @@ from cloud.store.protocol import APPEND, Commit
 from commands.processes import bitgoeul
 from tests.settle.small_city import AREA, span
 
+pytestmark = pytest.mark.long
+
 IMPORT = "electricity_import_kwh"
 NOW_S = int(time.time())
 LAST_S = NOW_S // SLOT_S * SLOT_S

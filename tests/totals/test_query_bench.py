@@ -7,6 +7,8 @@ import pytest
 from commands.__main__ import main
 from commands.bench_query import LIMIT_MS
 
+pytestmark = pytest.mark.long
+
 
 def test_bench_query(capsys: pytest.CaptureFixture[str]) -> None:
     status = main(["bench", "query", "--dongs", "2", "--days", "2", "--runs", "10", "--json"])
