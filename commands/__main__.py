@@ -42,6 +42,10 @@ COMMANDS: dict[str, tuple[str, Text]] = {
         "commands.dashboards",
         Text("Grafana 대시보드: build, check, push, screenshots", "Grafana's boards: build, check, push, screenshots"),
     ),
+    "status": (
+        "commands.status",
+        Text("무엇이 정상이고 무엇이 아닌지 한 화면에 보입니다", "say in one screen what is well and what is not"),
+    ),
     "simulate": ("commands.simulate", Text("모의 계량기와 선로를 띄웁니다", "run simulated meters and lines")),
     "bench": ("commands.bench", Text("성능과 전달을 측정합니다", "measure speed and delivery")),
     "check": ("commands.check", Text("형식, 린트, 타입, 의존 규칙을 검사합니다", "format, lint, types, import rules")),
@@ -98,8 +102,8 @@ def _dispatch(arguments: list[str]) -> int:
             f"bitgoeul: '{name}' 명령은 없습니다. 가능한 명령: {known}",
             f"bitgoeul: no command '{name}'; expected one of {known}",
         )
-    if language() == "ko":
-        argparse._ = lambda text: _KOREAN.get(text, text)  # type: ignore[attr-defined]  # its only way in
+    korean = language() == "ko"
+    argparse._ = lambda text: _KOREAN.get(text, text) if korean else text  # type: ignore[attr-defined]  # its only way in
     command = cast("Command", importlib.import_module(COMMANDS[name][0]))
     parser = _Parser(prog=f"bitgoeul {name}", description=COMMANDS[name][1].of(language()))
     command.options(parser)
