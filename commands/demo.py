@@ -174,7 +174,7 @@ def _start(folder: Path, port: int, extra: Extra, stack: ExitStack) -> City:
     _progress(say("[2/4] 클라우드를 켭니다", "[2/4] starting the cloud"))
     broker = f"mqtt://127.0.0.1:{broker_port}"
     area = begin(stretch.area(sites, broker, "--settle-delay-s", SETTLE_DELAY_S, *extra.area_options))
-    begin(_portal(sites, port))
+    begin(_portal(sites, port, *extra.portal_options))
     # what gateways publish before reaches nobody, and their first batches would wait for the time-out
     wait_until(lambda: stretch.subscribed(area), "area", others, 60)
     _progress(say("[3/4] 게이트웨이를 켭니다", "[3/4] starting the gateways"))
@@ -188,7 +188,7 @@ def _start(folder: Path, port: int, extra: Extra, stack: ExitStack) -> City:
     check_alive([*others, *gateways])  # a page that somebody else shows at that port is not ours
     ready_s = time.monotonic() - began_s
     if influx is not None:
-        begin(demo_boards.mirror(sites, influx, extra, port))
+        begin(demo_boards.mirror(sites, influx, extra))
     boards = demo_boards.address(influx) if influx is not None else ""
     return City(sites, gateways, others, listener, ready_s, time.time(), filled_until_s, boards)
 
@@ -215,10 +215,10 @@ def _broker(sites: stretch.Sites, port: int) -> Child:
     return Child("broker", argv, sites.folder / "logs" / "broker.log")
 
 
-def _portal(sites: stretch.Sites, port: int) -> Child:
+def _portal(sites: stretch.Sites, port: int, *more: str) -> Child:
     argv = bitgoeul("cloud", "portal", "--registry", sites.registry, "--port", str(port))
     argv += ["--area", f"{stretch.AREA}={stretch.area_socket(sites)}", "--stale-after", str(STALE_AFTER_S)]
-    argv += ["--totals", str(stretch.totals(sites))]
+    argv += ["--totals", str(stretch.totals(sites)), *more]
     return Child("portal", argv, sites.folder / "logs" / "portal.log")
 
 

@@ -3,7 +3,7 @@
 import argparse
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cloud.store.duck import DuckStore
 from cloud.store.protocol import Commit
@@ -26,12 +26,18 @@ class Extra:
 
     boards: bool
     history_days: int
-    metrics_port: int
+    area_metrics: int = field(default_factory=free_port)
+    portal_metrics: int = field(default_factory=free_port)
 
     @property
     def area_options(self) -> list[str]:
         """What the area's process is told."""
-        return ["--metrics-port", str(self.metrics_port)]
+        return ["--metrics-port", str(self.area_metrics)]
+
+    @property
+    def portal_options(self) -> list[str]:
+        """What the portal is told."""
+        return ["--metrics-port", str(self.portal_metrics)]
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +68,7 @@ def from_args(args: argparse.Namespace) -> Extra:
         days = BOARDS_DAYS if args.boards else 0
     if not 0 <= days <= MAX_DAYS:
         raise UsageProblem(f"--history-days {days}: 0~{MAX_DAYS}", f"--history-days {days}: expected 0 to {MAX_DAYS}")
-    return Extra(args.boards, days, free_port())
+    return Extra(args.boards, days)
 
 
 def fill(sites: stretch.Sites, days: int) -> int:
@@ -90,13 +96,13 @@ def start_influxdb(sites: stretch.Sites, stack: ExitStack) -> Server:
     return server
 
 
-def mirror(sites: stretch.Sites, influx: Server, extra: Extra, portal_port: int) -> Child:
+def mirror(sites: stretch.Sites, influx: Server, extra: Extra) -> Child:
     """The mirror's process, not yet started."""
     argv = bitgoeul("cloud", "mirror", "--registry", sites.registry, "--totals", stretch.totals(sites))
     argv += ["--area", f"{stretch.AREA}={stretch.area_socket(sites)}"]
     argv += ["--influx-url", address(influx), "--influx-db", DATABASE, "--disk", f"data={sites.folder}"]
-    argv += ["--scrape", f"area-{stretch.AREA}=http://127.0.0.1:{extra.metrics_port}"]
-    argv += ["--scrape", f"portal=http://127.0.0.1:{portal_port}"]
+    argv += ["--scrape", f"area-{stretch.AREA}=http://127.0.0.1:{extra.area_metrics}"]
+    argv += ["--scrape", f"portal=http://127.0.0.1:{extra.portal_metrics}"]
     return Child("mirror", argv, sites.folder / "logs" / "mirror.log")
 
 

@@ -56,9 +56,12 @@ def test_it_ends_by_itself_and_accounts_for_every_reading(tmp_path: Path) -> Non
 
 def test_ctrl_c_ends_it_whole(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    with _demo(folder) as demo:
+    with _demo(folder, "--boards", "--history-days", "1") as demo:
         _wait_until_up(demo)
-        time.sleep(2)
+        until_s, log = time.monotonic() + 30, folder / "logs" / "mirror.log"
+        while not (log.exists() and "mirror started" in log.read_text("utf-8")):
+            assert time.monotonic() < until_s
+            time.sleep(0.1)
         demo.send_signal(signal.SIGINT)
         out, error = demo.communicate(timeout=60)
     assert demo.returncode == 0, error
@@ -75,6 +78,7 @@ def test_ctrl_c_ends_it_whole(tmp_path: Path) -> None:
         ("new", ["--for", "-1"]),
         ("new", ["--for", "nan"]),
         ("new", ["--port", "99999"]),
+        ("new", ["--history-days", "-1"]),
     ],
 )
 def test_what_it_cannot_do_is_one_line(tmp_path: Path, folder: str, more: list[str]) -> None:
