@@ -77,7 +77,7 @@ def _check_new(name: str, entries: list[ledger.Entry], *, renew: bool) -> None:
             f"gateway '{name}': 클라우드의 프로세스가 쓰는 이름입니다. 다른 이름을 쓰십시오",
             f"gateway '{name}': the name of a process of the cloud; expected another",
         )
-    held = ledger.holding(entries, name, int(time.time()))
+    held = ledger.holding(entries, int(time.time())).get(name)
     if held and not renew:
         until = _day(held[-1].to_s)
         raise Problem(

@@ -1,6 +1,6 @@
 """What was issued and what was taken back: a line of JSON for each certificate."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -58,16 +58,17 @@ def write_ledger(folder: Path, entries: list[Entry]) -> None:
     write_file(folder / FILE, b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries), OPEN)
 
 
-def holding(entries: list[Entry], name: str, now_s: int) -> list[Entry]:
-    """The certificates of that name that would let somebody in now, but for those of a take-over."""
-    return [
-        entry
-        for entry in entries
-        if entry.name == name and entry.kind != "takeover" and entry.revoked_s is None and entry.to_s > now_s
-    ]
+def holding(entries: Iterable[Entry], now_s: int) -> dict[str, list[Entry]]:
+    """By name, the certificates that would let somebody in now, but for those of a take-over."""
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.kind != "takeover" and entry.revoked_s is None and entry.to_s > now_s:
+            found.setdefault(entry.name, []).append(entry)
+    return found
 
 
 def standings(entries: list[Entry], kinds: Collection[Kind], now_s: int) -> list[Standing]:
     """Each name of these kinds, in order, by its newest certificate."""
     newest = {entry.name: entry for entry in entries if entry.kind in kinds}
-    return [Standing(newest[name], tuple(holding(entries, name, now_s))) for name in sorted(newest)]
+    held = holding(entries, now_s)
+    return [Standing(newest[name], tuple(held.get(name, ()))) for name in sorted(newest)]

@@ -39,4 +39,4 @@ def _areas(entries: list[Entry]) -> list[str]:
 def _denied(entries: list[Entry], now_s: int) -> list[str]:
     """Who had something taken back and has nothing that holds."""
     taken_back = {entry.name for entry in entries if entry.revoked_s is not None}
-    return sorted(name for name in taken_back if not holding(entries, name, now_s))
+    return sorted(taken_back - holding(entries, now_s).keys())

@@ -96,7 +96,7 @@ def test_births_and_states_of_strangers_and_nonsense_leave_nothing() -> None:
     desk.prepare(("g9/birth", birth), ("g1/birth", b"\xff"), ("g1/state", b"[]"), ("g2/state", b" " * 200_000))
     liar = encode(Birth("g2", "site", NOW_S, "1"))
     desk.prepare(("g1/birth", liar))
-    assert [desk.books.gateways.get(name).site for name in ("g9", "g1", "g2")] == [None, None, None]
+    assert [desk.books.gateways.get(name).birth for name in ("g9", "g1", "g2")] == [None, None, None]
     assert all(row["state_time_s"] is None for row in desk.books.gateways.table(["g1", "g2"]).to_pylist())
     desk.prepare(("g1/state", huge))
     (row,) = desk.books.gateways.table(["g1"]).to_pylist()
@@ -112,6 +112,14 @@ def test_the_last_will_says_gone_and_forgets_nothing() -> None:
     held = desk.books.gateways.get("g1").held
     assert held is not None
     assert list(held["r"]) == [(1, 9)]
+
+
+def test_an_empty_message_that_clears_what_was_retained_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk()
+    desk.prepare(("g1/state", encode(State(status="offline"))), ("g1/birth", b""), ("g1/state", b""))
+    (row,) = desk.books.gateways.table(["g1"]).to_pylist()
+    assert row["online"] is False
+    assert caplog.records == []
 
 
 class Poisoned(Known):
