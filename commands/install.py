@@ -15,6 +15,7 @@ SERVERS = {
     "chromium": "chromium",
     "strace": "strace",
     "openssl": "openssl",
+    "postgres": "postgresql",
 }
 FONT = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
 
@@ -51,4 +52,6 @@ def install(programs: Iterable[str]) -> None:
 
 
 def _path() -> str:
-    return os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
+    # Debian keeps each version of PostgreSQL in a folder of its own
+    versions = [str(path) for path in Path("/usr/lib/postgresql").glob("*/bin")]
+    return ":".join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", *versions])

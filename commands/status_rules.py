@@ -17,6 +17,7 @@ MIRRORED_WARN_S, MIRRORED_BAD_S = 3 * SLOT_S + 300, 8 * SLOT_S
 DISK_WARN, DISK_BAD = 0.15, 0.05  # of it free
 BACKUP_WARN_S, BACKUP_BAD_S = 26 * 3600.0, 3 * 86_400.0
 CERTIFICATE_WARN_S, CERTIFICATE_BAD_S = 30 * 86_400, 3 * 86_400
+UNHEARD_S = 300  # a gateway states each minute how it is
 OFFLINE_BAD = 0.5
 DEAD_BAD = 0.1
 NAMED = 3  # of many, so many by name
@@ -49,7 +50,7 @@ def worst(value: float, warn: float, bad: float) -> State:
 
 def span(seconds: float) -> Text:
     """How long, in the largest unit of which it is two or more."""
-    for size, ko, en in ((86_400, "일", "d"), (3600, "시간", "h"), (60, "분", "min")):
+    for size, ko, en in ((31_557_600, "년", "y"), (86_400, "일", "d"), (3600, "시간", "h"), (60, "분", "min")):
         if seconds >= 2 * size:
             return Text(f"{seconds / size:.0f}{ko}", f"{seconds / size:.0f} {en}")
     return Text(f"{seconds:.0f}초", f"{seconds:.0f} s")
@@ -154,7 +155,7 @@ def disk_line(name: str, free: float, size: float) -> Line:
 def area_lines(name: str, said: AreaSaid, now_s: float) -> Iterator[Line]:
     """What an area's process tells of settling, gateways and quarantine."""
     yield _settled(name, said.settle, now_s)
-    yield _gateways(name, said.gateways)
+    yield _gateways(name, said.gateways, now_s)
     yield _dead_meters(name, said.gateways)
     yield _quarantine(name, said.quarantine)
 
@@ -174,9 +175,11 @@ def _settled(name: str, row: Mapping[str, Any], now_s: float) -> Line:
     return Line("settle", title, "bad" if age_s > SETTLED_BAD_S else state, words, todo)
 
 
-def _gateways(name: str, rows: Sequence[Mapping[str, Any]]) -> Line:
+def _gateways(name: str, rows: Sequence[Mapping[str, Any]], now_s: float) -> Line:
     title = Text(f"게이트웨이 ({name})", f"gateways ({name})")
-    offline = sorted(str(row["gateway"]) for row in rows if not row["online"])
+    # where the broker is away too, nobody says that a gateway went
+    heard_s = now_s - UNHEARD_S
+    offline = sorted(str(row["gateway"]) for row in rows if not row["online"] or (row["state_time_s"] or 0) < heard_s)
     words = Text(
         f"{len(rows)}대 가운데 {len(rows) - len(offline)}대 연결", f"{len(rows) - len(offline)} of {len(rows)} online"
     )
@@ -250,5 +253,10 @@ def certificate_line(ends: Mapping[str, float], now_s: float) -> Line:
 
 def silent(key: str, name: Text, why: Text) -> Line:
     """A part that could not be asked."""
-    todo = Text("떠 있는지, 경로가 맞는지 보십시오", "see whether it runs, and whether its path is right")
+    runs = key in ("service", "area", "database")
+    todo = (
+        Text("떠 있는지, 주소가 맞는지 보십시오", "see whether it runs, and whether its address is right")
+        if runs
+        else Text("경로가 맞는지, 읽을 수 있는지 보십시오", "see whether its path is right, and can be read")
+    )
     return Line(key, name, "bad", Text(f"볼 수 없음: {why.ko}", f"cannot be seen: {why.en}"), todo)

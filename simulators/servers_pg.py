@@ -21,7 +21,7 @@ from types import TracebackType
 import pg8000.dbapi
 
 from contract.problems import Problem
-from simulators.servers import HOST, Server, find_program, free_port
+from simulators.servers import HOST, Server, Tls, find_program, free_port
 
 USER = "bitgoeul"
 ACCOUNT = "postgres"  # the server refuses to run as root
@@ -83,7 +83,9 @@ class Postgresql(Server):
         return True
 
 
-def postgresql(folder: Path, *, durable: bool = False, settings: Sequence[str] = ()) -> Postgresql:
+def postgresql(
+    folder: Path, *, durable: bool = False, tls: Tls | None = None, settings: Sequence[str] = ()
+) -> Postgresql:
     """A PostgreSQL on a free port, not yet started; `folder` is made where it is missing.
 
     Only `durable` waits for the disk at each commit. `settings` are of postgresql.conf. Raises Problem.
@@ -96,6 +98,7 @@ def postgresql(folder: Path, *, durable: bool = False, settings: Sequence[str] =
     # a test's own folder may be closed to the account that the server runs as
     home, port = Path(tempfile.mkdtemp(prefix="bitgoeul-postgres-")), free_port()
     _make(programs / "initdb", home, password_file)
+    settings = [*settings, *(_tls_settings(tls, home) if tls else ())]
     chosen = [f"listen_addresses={HOST}", f"port={port}", "unix_socket_directories=", *settings]
     chosen += [] if durable else ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
     command = [*_as(_account()), str(programs / "postgres"), "-D", str(home / DATA)]
@@ -125,6 +128,17 @@ def _as(account: str) -> list[str]:
     if account == getpass.getuser():
         return []
     return [find_program("setpriv", "util-linux"), f"--reuid={account}", f"--regid={account}", "--init-groups"]
+
+
+def _tls_settings(tls: Tls, home: Path) -> list[str]:
+    """With copies that its account may read."""
+    certificate, key = home / "server.crt", home / "server.key"
+    shutil.copy(tls.certificate, certificate)
+    shutil.copy(tls.key, key)
+    key.chmod(0o600)
+    for path in (certificate, key):
+        shutil.chown(path, _account())
+    return ["ssl=on", f"ssl_cert_file={certificate}", f"ssl_key_file={key}"]
 
 
 def _make(initdb: Path, home: Path, password_file: Path) -> None:

@@ -136,10 +136,18 @@ def _prepare_postgresql(engine: Engine, password_file: Path | None) -> None:
     # one round trip for a thousand rows, where the driver would make one for each
     engine.dialect.use_insertmanyvalues_wo_returning = True
 
-    def log_in(_dialect: Dialect, _entry: ConnectionPoolEntry, _args: list[Any], options: dict[str, Any]) -> None:
+    def log_in(dialect: Dialect, _entry: ConnectionPoolEntry, args: list[Any], options: dict[str, Any]) -> object:
         options["password"] = read_secret(password_file) if password_file else ""  # the driver cannot be without one
         if "unix_sock" not in options:
             _check_reachable(options.get("host", "localhost"), options.get("port", PORT))
+        try:
+            return dialect.connect(*args, **options)
+        except OSError as error:  # of TLS above all, which the driver hands on as it is
+            name = name_of(str(engine.url))
+            raise Away(
+                f"{name}: 데이터베이스에 연결할 수 없습니다: {error}",
+                f"{name}: the database cannot be reached: {error}",
+            ) from error
 
     event.listen(engine, "do_connect", log_in)
     event.listen(engine, "begin", _begin_postgresql)

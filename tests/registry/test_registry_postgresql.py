@@ -10,6 +10,8 @@ from sqlalchemy import Engine
 
 from cloud.imports import store
 from cloud.imports import tables as imports
+from cloud.pki.authority import create_authority
+from cloud.pki.issuing import issue_server, write_pair
 from cloud.portal.settings import Settings
 from cloud.registry.bulk import delete_rows, insert_rows, load_table, schema_of, table_of, update_rows
 from cloud.registry.database import init_database, open_database, writing
@@ -18,8 +20,8 @@ from cloud.registry.looking import list_rows
 from cloud.registry.opening import init_registry
 from commands.__main__ import main
 from contract.problems import Problem
-from simulators.servers import free_port
-from simulators.servers_pg import Postgresql
+from simulators.servers import Tls, free_port
+from simulators.servers_pg import Postgresql, postgresql
 from tests.imports.reading_files import kepco, read, terms
 from tests.registry.city import KIM
 from tests.registry.staff_client import client
@@ -198,3 +200,19 @@ def test_the_staffs_room_goes_on_after_the_server_was_killed(server: Postgresql,
     change = {"by": "kim", "reason": "counted", "field": "households", "value": "600001"}
     assert staff.ask("PATCH", "regions/1", json=change).status_code == 200
     assert list_rows(registry, "regions", {"level": "city"})[0]["households"] == 600_001
+
+
+def test_a_server_is_known_by_its_certificate(tmp_path: Path) -> None:
+    authority = create_authority(tmp_path / "pki", "a long passphrase", "Test")
+    create_authority(tmp_path / "other", "a long passphrase", "Another")
+    write_pair(issue_server(authority, ["localhost"]), tmp_path, "server")
+    try:
+        server = postgresql(tmp_path / "tls", tls=Tls(tmp_path / "server.crt", tmp_path / "server.key"))
+    except Problem as problem:
+        pytest.skip(problem.text.en)
+    with server:
+        url = server.create("secured").replace("127.0.0.1", "{}") + "?sslmode=verify-full&sslrootcert={}/ca.crt"
+        init_database(url.format("localhost", tmp_path / "pki"), server.password_file).dispose()
+        for host, folder in (("127.0.0.1", "pki"), ("localhost", "other")):
+            with pytest.raises(Problem, match="certificate verify failed"):
+                init_database(url.format(host, tmp_path / folder), server.password_file)

@@ -15,7 +15,9 @@ SETTLED = {"trouble": "", "settled_s": NOW_S - 1000, "stale": 0}
 
 def area(**changes: object) -> dict[str, Line]:
     """Lines by key, of an area that is well but for this."""
-    gateways = [{"gateway": f"g{n}", "online": True, "meters": 10, "dead_meters": 0} for n in range(10)]
+    gateways = [
+        {"gateway": f"g{n}", "online": True, "state_time_s": NOW_S, "meters": 10, "dead_meters": 0} for n in range(10)
+    ]
     said: dict[str, Any] = {"settle": SETTLED, "gateways": gateways, "quarantine": []}
     return {line.key: line for line in rules.area_lines("main", AreaSaid(**said | changes), NOW_S)}
 
@@ -41,12 +43,14 @@ def test_settling(change: dict[str, object], state: str, words: str) -> None:
 
 
 def test_gateways_that_are_away_are_named_the_first_of_them() -> None:
-    rows = [{"gateway": f"g{n}", "online": n >= 4, "meters": None, "dead_meters": None} for n in range(10)]
+    unheard = {"state_time_s": NOW_S - 600, "meters": None, "dead_meters": None}
+    rows = [unheard | {"gateway": f"g{n}", "online": n >= 3} for n in range(4)]
+    rows += [row | {"gateway": f"h{n}", "online": True, "state_time_s": NOW_S} for n, row in enumerate(rows + rows[:2])]
     line = area(gateways=rows)["gateways"]
     assert (line.state, line.words.en) == ("warn", "6 of 10 online; away: g0, g1, g2 …")
     assert area(gateways=[row | {"online": False} for row in rows])["gateways"].state == "bad"
     assert area(gateways=rows)["meters"].words.en == "0 of 0 do not answer"
-    dead = [{"gateway": "g", "online": True, "meters": 10, "dead_meters": n} for n in (0, 1)]
+    dead = [{"gateway": "g", "online": True, "state_time_s": NOW_S, "meters": 10, "dead_meters": n} for n in (0, 1)]
     assert [area(gateways=dead)["meters"].state, area(gateways=dead[1:] * 1)["meters"].state] == ["warn", "warn"]
     assert area(gateways=[dead[0] | {"dead_meters": 9}])["meters"].state == "bad"
 
