@@ -2,12 +2,10 @@
 
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import duckdb
-import pyarrow as pa
 from pyarrow import parquet
 
 from cloud.metering.codes import DAY_S
@@ -119,14 +117,11 @@ def _copy_readings(name: str, store: FlightStore, first_s: int, folder: Path, te
     sends it again, and the same comes of it.
     """
     folder.mkdir()
+    step_s = LEAST_STEP_S
     try:
         for day in range(first_s // DAY_S, int(time.time()) // DAY_S + 2):
             path = folder / f"{time.strftime('%Y-%m-%d', time.gmtime(day * DAY_S))}.parquet"
-            rows = 0
-            with parquet.ParquetWriter(path, ROWS, compression="zstd") as writer:
-                for table in _day(store, day):
-                    writer.write_table(table)
-                    rows += table.num_rows
+            rows, step_s = _copy_day(store, day, step_s, path)
             if rows:
                 tell(Text(f"구역 {name} {path.stem}: 값 {rows:,}개", f"area {name} {path.stem}: {rows:,} readings"))
             else:
@@ -135,19 +130,21 @@ def _copy_readings(name: str, store: FlightStore, first_s: int, folder: Path, te
         raise _away(name, unavailable) from unavailable
 
 
-def _day(store: FlightStore, day: int) -> Iterator[pa.Table]:
-    """ROWS of a day, a piece at a time: as long a one as memory bears."""
-    start_s, step_s = day * DAY_S, 4 * LEAST_STEP_S
-    while start_s < (day + 1) * DAY_S:
-        end_s = min(start_s + step_s, (day + 1) * DAY_S)
-        table = store.rows(start_s, end_s)
-        if table.num_rows:
-            yield table
-        if table.num_rows < FEW_ROWS:
-            step_s *= 2
-        elif table.num_rows > MANY_ROWS:
-            step_s = max(LEAST_STEP_S, step_s // 2)
-        start_s = end_s
+def _copy_day(store: FlightStore, day: int, step_s: int, path: Path) -> tuple[int, int]:
+    """How many rows there are, and how long a piece memory bears: a day is asked for piece by piece."""
+    start_s, end_s, rows = day * DAY_S, (day + 1) * DAY_S, 0
+    with parquet.ParquetWriter(path, ROWS, compression="zstd") as writer:
+        while start_s < end_s:
+            found = store.rows(start_s, min(start_s + step_s, end_s))
+            start_s += step_s
+            if found.num_rows:
+                writer.write_table(found)
+                rows += found.num_rows
+            if found.num_rows < FEW_ROWS:
+                step_s = min(2 * step_s, DAY_S)
+            elif found.num_rows > MANY_ROWS:
+                step_s = max(LEAST_STEP_S, step_s // 2)
+    return rows, step_s
 
 
 def _need_room(folder: Path, size: int) -> None:

@@ -47,7 +47,8 @@ def until_all_is_there(chosen: AreaSettings, gateways: list[Keeper]) -> None:
     def all_there() -> bool:
         for gateway in gateways:
             gateway.answer()
-        return FlightStore(chosen.socket).rows(START_S, END_S + 60).num_rows == len(gateways) * BATCHES * BATCH_ROWS
+        found = FlightStore(chosen.socket).rows(START_S, END_S + 60)
+        return bool(found.num_rows == len(gateways) * BATCHES * BATCH_ROWS)
 
     eventually(all_there)
     eventually(lambda: settled(chosen.socket, END_S))
