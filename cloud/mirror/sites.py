@@ -168,6 +168,8 @@ def _meter_points(rows: pa.Table, measurement: str) -> pa.Table:
 
 def _atoms(day: _Day, known: Known) -> pa.Table:
     """SLOT_ATOMS in which `region` is the place of the site."""
+    if not day.usage.num_rows:
+        return SLOT_ATOMS.empty_table()
     place = pc.index_in(day.spans["site"].cast(pa.string()), known.sites["site"].combine_chunks()).cast(pa.int32())
     table = day.spans.set_column(day.spans.schema.get_field_index("region"), "region", place)
     table = table.set_column(

@@ -9,10 +9,13 @@ import pytest
 
 from cloud.ingest.link import LinkSettings
 from cloud.mirror.process import Mirror
+from cloud.mirror.registry import Registry
 from cloud.mirror.settings import MirrorSettings
+from cloud.mirror.sites import USAGE, SiteUsage
+from cloud.mirror.sums import Span
 from simulators.servers import Server
-from tests.mirror.boards_database import Row, points, settings
-from tests.mirror.served_area import DISTRICT, DONG, NOW_S, SLOTS, ServedArea, served_area
+from tests.mirror.boards_database import Row, boards, points, settings
+from tests.mirror.served_area import DISTRICT, DONG, NOW_S, SLOTS, ServedArea, served_area, write_registry
 from tests.settle.small_city import START
 
 NAME = "promised"
@@ -216,3 +219,16 @@ def ask(port: int, path: str) -> Row:
     found: Row = json.loads(connection.getresponse().read())
     connection.close()
     return found
+
+
+def test_a_city_without_single_sites_has_empty_sheets(tmp_path: Path, influx: Server) -> None:
+    registry = write_registry(tmp_path / "registry")
+    known = Registry(registry).known()
+    day = (START + 32_400) // 86_400
+    database = boards(influx, "alone")
+    for asks in ({}, {"west": lambda *_: USAGE.empty_table()}):
+        sheets = list(SiteUsage(asks).sheets(known, Span(day, day + 1, daily=False)))
+        assert len(sheets) == 3 * 7
+        assert [database.make_equal(sheet) for sheet in sheets] == [0] * len(sheets)
+    unheard = SiteUsage({"main": lambda *_: USAGE.empty_table()})
+    assert {sheet.rows.num_rows for sheet in unheard.sheets(known, Span(day, day + 1, daily=False))} == {0}
