@@ -18,6 +18,12 @@ _NUMBERS: tuple[tuple[str, int, str, str], ...] = (
     ("--gap-timeout-s", 1, "빠진 묶음을 다시 청하기까지, 기본 60", "until a missing batch is asked for, default 60"),
     ("--quarantine-rows", 1, "게이트웨이별 격리 한도(건), 기본 10000", "rows a gateway in quarantine, default 10000"),
     ("--quarantine-mb", 1, "게이트웨이별 격리 한도(MB), 기본 64", "MB a gateway in quarantine, default 64"),
+    (
+        "--min-free-mb",
+        0,
+        "디스크에 이만큼 남기고 더 받지 않음(MB), 기본 1024",
+        "takes nothing with less free, default 1024",
+    ),
 )
 _PACE = ("settle_delay_s", "tick_days")
 _FILES: tuple[tuple[str, str, str], ...] = (

@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import shutil
 import signal
 import threading
 import time
@@ -115,10 +116,15 @@ class Area:
         """What is not well."""
         problems = [] if self.link.connected else ["broker not connected"]
         problems += [] if self.committer.available else ["store unavailable"]
+        problems += self._nearly_full()
         problems += [] if self.housekeeping.alive else ["housekeeping ended"]
         problems += ["this machine's clock is behind those of its gateways"] if self.worker.clock_doubtful else []
         problems += ["ingest stands still"] if time.monotonic() - self.worker.turned_s > STUCK_S else []
         return problems + [problem for one in self.beside for problem in one.problems()]
+
+    def _nearly_full(self) -> list[str]:
+        free_mb, least_mb = shutil.disk_usage(self.settings.data).free / 1e6, self.settings.min_free_mb
+        return [f"disk nearly full: {free_mb:.0f} MB free, {least_mb} needed"] if free_mb < least_mb else []
 
     def _tables(self, store: Store) -> Tables:
         """What other processes may fetch by name. Fetching "replay" tries quarantine again, whole."""
@@ -192,7 +198,8 @@ def open_store(settings: AreaSettings) -> AreaStore:
             f"데이터 폴더 {settings.data}: 만들 수 없습니다: {error.strerror}",
             f"data folder {settings.data}: cannot be made: {error.strerror}",
         ) from error
-    file = DuckStore(settings.file, settings.quarantine_rows, settings.quarantine_mb * 1_000_000)
+    shares = (settings.quarantine_rows, settings.quarantine_mb * 1_000_000)
+    file = DuckStore(settings.file, *shares, settings.min_free_mb * 1_000_000)
     if influx is None:
         return file
     store = InfluxStore(influx, file)

@@ -45,6 +45,7 @@ class AreaSettings:
     gap_timeout_s: int = 60
     quarantine_rows: int = 10_000
     quarantine_mb: int = 64
+    min_free_mb: int = 1024
 
     @property
     def file(self) -> Path:

@@ -56,11 +56,18 @@ class Counts(NamedTuple):
 class DuckStore:
     """A Store (`cloud.store.protocol`) whose readings are in the area's file.
 
-    `quarantine_rows` and `quarantine_bytes` are each gateway's share of the quarantine.
+    `quarantine_rows` and `quarantine_bytes` are each gateway's share of the quarantine. For `min_free_bytes` see
+    AreaFile.
     """
 
-    def __init__(self, path: Path, quarantine_rows: int = 10_000, quarantine_bytes: int = 64_000_000) -> None:
-        self._file = AreaFile(path)
+    def __init__(
+        self,
+        path: Path,
+        quarantine_rows: int = 10_000,
+        quarantine_bytes: int = 64_000_000,
+        min_free_bytes: int = 0,
+    ) -> None:
+        self._file = AreaFile(path, min_free_bytes)
         self._share = (quarantine_rows, quarantine_bytes)
         self.settled = Settled(self._file)
         self.days = Days(self._file)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,10 +38,14 @@ Work = Callable[[duckdb.DuckDBPyConnection, int], None]
 
 
 class AreaFile:
-    """Any thread of the owning process may call; writers wait for each other, readers for nobody."""
+    """Any thread of the owning process may call; writers wait for each other, readers for nobody.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    With less than `min_free_bytes` left on its disk it takes nothing: what a checkpoint, a log and other programs need
+    is never used up.
+    """
+
+    def __init__(self, path: Path, min_free_bytes: int = 0) -> None:
+        self.path, self._min_free_bytes = path, min_free_bytes
         self._writing, self._opening = threading.Lock(), threading.Lock()
         self._broken = False
         self._doubtful: tuple[object, int] | None = None
@@ -66,6 +71,7 @@ class AreaFile:
                 if token is not None and any(token is stored for stored in self._stored):
                     self._stored = [stored for stored in self._stored if stored is not token]
                 else:
+                    self._need_room()
                     self._transact(token, work)
             except _PASSING as error:
                 raise StoreUnavailable(f"{self.path}: {_line(error)}") from error
@@ -110,6 +116,12 @@ class AreaFile:
         with self._writing, self._opening:
             self._reader.close()
             self._writer.close()
+
+    def _need_room(self) -> None:
+        free = shutil.disk_usage(self.path.parent).free
+        if free < self._min_free_bytes:
+            limit_mb = self._min_free_bytes / 1e6
+            raise StoreUnavailable(f"{self.path}: disk nearly full: {free / 1e6:.0f} MB free, {limit_mb:.0f} needed")
 
     def _transact(self, token: object, work: Work) -> None:
         number = 0
