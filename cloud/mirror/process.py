@@ -123,6 +123,7 @@ class Mirror:
             self.boards.write(newest.places(), newest.end_s - SLOT_S)
             self.boards.write(newest.comparison(), newest.end_s)
             self.newest_s = newest.end_s
+            self.metrics.newest_s.set(newest.end_s)
         for sheet in newest.shifted():
             self.boards.make_equal(sheet)
         self._told = version
