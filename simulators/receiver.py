@@ -5,6 +5,7 @@ or came with another content, can be seen.
 """
 
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
@@ -36,7 +37,9 @@ class Receiver:
     `resume`. `refuse` is a reason to refuse every batch with.
     """
 
-    def __init__(self, host: str, port: int, username: str = "", password: str = "") -> None:
+    def __init__(
+        self, host: str, port: int, username: str = "", password: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
         self._where = (host, port)
         self._waiting: list[tuple[Address, bytes]] | None = None
         self._lock = threading.Lock()
@@ -50,6 +53,8 @@ class Receiver:
         self._client = Client(CallbackAPIVersion.VERSION2, username or "receiver")
         if username:
             self._client.username_pw_set(username, password)
+        if tls is not None:
+            self._client.tls_set_context(tls)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_socket_open = _without_delay
         self._client.on_connect = self._connected

@@ -2,10 +2,13 @@
 
 import json
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from cloud.pki.authority import create_authority
+from cloud.pki.issuing import issue_client, write_credentials
 from commands.processes import ROOT, bitgoeul
 from edge.config import load_site
 
@@ -14,12 +17,14 @@ OUTBOX = "/var/lib/bitgoeul/"
 
 
 def as_installed(example: Path, folder: Path) -> Path:
-    """The file beside a certificate file, and its outbox in a folder that exists."""
+    """The file beside its gateway's certificate, and its outbox in a folder that exists."""
     text = example.read_text("utf-8")
     assert f'path = "{OUTBOX}' in text
     site = folder / "site.toml"
     site.write_text(text.replace(OUTBOX, f"{folder}/"), "utf-8")
-    (folder / "gateway.pem").touch(0o600)
+    authority = create_authority(folder / f"pki-{example.stem}", "a passphrase of a test", "Test city")
+    gateway = tomllib.loads(text)["gateway"]
+    write_credentials(issue_client(authority, gateway, kind="gateway"), folder / "gateway.pem")
     return site
 
 
