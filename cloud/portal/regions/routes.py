@@ -67,13 +67,14 @@ def _found(settings: Settings, level: MapLevel) -> bytes:
     folder = settings.registry.parent if settings.registry.name == SNAPSHOT else settings.registry
     try:
         registry = open_registry(folder, settings.database, settings.database_password_file)
+        try:
+            rows = boundaries_at(registry, level, int(time.time()))
+        finally:
+            registry.engine.dispose()
     except Problem as problem:
         _log.info("event=no-boundaries why=%r", problem.text.en)
-        return collection([])
-    try:
-        return collection(boundaries_at(registry, level, int(time.time())))
-    finally:
-        registry.engine.dispose()
+        rows = []
+    return collection(rows)
 
 
 async def _nothing() -> None:
