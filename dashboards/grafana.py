@@ -8,6 +8,7 @@ SCHEMA_VERSION = 39
 COLUMNS = 24  # of the grid on which panels lie
 DATASOURCE = {"type": "influxdb", "uid": "bitgoeul-boards"}
 ZONE = "Asia/Seoul"
+TODAY = "now/d"  # a panel's own time: since midnight
 REFRESHES = ["10s", "30s", "1m", "5m", "15m", "1h"]
 
 Json = dict[str, Any]
@@ -59,6 +60,7 @@ class Variable:
     whole: str = ""  # what choosing all of them is called; several may be chosen then
     hidden: bool = False
     worded: bool = True  # the query's answers are `words|value`, else plain values
+    first: tuple[str, str] | None = None  # words and value of what is shown first, where there is such a one
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def _panel(panel: Panel, number: int, corner: tuple[int, int], none: str) -> Jso
     if panel.interval:
         content["interval"] = panel.interval
     if panel.time_from:
-        content |= {"timeFrom": panel.time_from, "hideTimeOverride": False}
+        content |= {"timeFrom": panel.time_from, "hideTimeOverride": panel.time_from == TODAY}
     return content
 
 
@@ -162,6 +164,8 @@ def _variable(variable: Variable) -> Json:
     }
     if variable.whole:
         content |= {"allValue": ".*", "current": {"selected": True, "text": [variable.whole], "value": ["$__all"]}}
+    if variable.first:
+        content["current"] = {"selected": True, "text": variable.first[0], "value": variable.first[1]}
     if variable.choices:
         return content | _custom(variable)
     words = {"regex": r"/^(?<text>.*)\|(?<value>[^|]*)$/"} if variable.worded else {"regex": ""}

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 GOOD = '"quality" < 16'
 TIME = "$timeFilter"
+AFTER_MIDNIGHT = "time > ${__from}ms"  # on a board of today: what is of midnight itself is of yesterday
 ZONE = "tz('Asia/Seoul')"
 
 
@@ -20,9 +21,14 @@ def tags(**wanted: str) -> str:
     )
 
 
-def latest(measurement: str, where: str, within: str, field: str = "value") -> str:
-    """The newest good value, none where there is none within `within` (`2m`)."""
-    return f'SELECT last("{field}") FROM "{measurement}" WHERE {_good(where)} AND time > now() - {within}'
+def latest(measurement: str, where: str, within: str, field: str = "value", *, per: int = 1) -> str:
+    """The newest good value, none where there is none within `within` (`2m`); `per` 1000 makes tonnes of kg."""
+    return f'SELECT {_last(field, per)} FROM "{measurement}" WHERE {_good(where)} AND time > now() - {within}'
+
+
+def today(measurement: str, where: str, *, per: int = 1) -> str:
+    """The newest good value since midnight; the panel's time is TODAY."""
+    return f'SELECT {_last("value", per)} FROM "{measurement}" WHERE {_good(where)} AND {TIME}'
 
 
 def newest(measurement: str, field: str, where: str, within: str) -> str:
@@ -44,11 +50,11 @@ def mean(measurement: str, where: str, *, times: int = 1, by: str = "") -> str:
     return f'SELECT {expression} FROM "{measurement}" WHERE {_good(where)} AND {TIME} {_buckets(by)}'
 
 
-def daily(measurement: str, where: str, by: str = "") -> str:
+def daily(measurement: str, where: str, *, per: int = 1) -> str:
     """One value a day of Seoul."""
-    group = "time(1d)" + (f', "{by}"' if by else "")
-    question = f'SELECT sum("value") FROM "{measurement}_daily" WHERE {_good(where)} AND {TIME}'
-    return f"{question} GROUP BY {group} fill(null) {ZONE}"
+    value = 'sum("value")' + (f" / {per}" if per != 1 else "")
+    question = f'SELECT {value} FROM "{measurement}_daily" WHERE {_good(where)} AND {TIME}'
+    return f"{question} GROUP BY time(1d) fill(null) {ZONE}"
 
 
 def course(measurement: str, field: str, where: str = "", *, by: str = "", function: str = "mean") -> str:
@@ -63,13 +69,16 @@ def rate(measurement: str, field: str, where: str = "", *, by: str = "") -> str:
 
 
 def listing(
-    measurement: str, columns: Mapping[str, str], where: str, by: Sequence[str], within: str, *, good: bool = True
+    measurement: str, columns: Mapping[str, str], where: str, by: Sequence[str], within: str = "", *, good: bool = True
 ) -> str:
-    """A row for each combination of the tags `by`: the newest of each field, as the column it is given."""
+    """A row for each combination of the tags `by`: the newest of each field, as the column it is given; within that
+    time (`2m`), else within the panel's.
+    """
     shown = ", ".join(f'last("{field}") AS "{column}"' for column, field in columns.items())
     condition = f"{_good(where)} AND " if good else _with(where)
     group = ", ".join(f'"{tag}"' for tag in by)
-    return f'SELECT {shown} FROM "{measurement}" WHERE {condition}time > now() - {within} GROUP BY {group}'
+    moment = f"time > now() - {within}" if within else TIME
+    return f'SELECT {shown} FROM "{measurement}" WHERE {condition}{moment} GROUP BY {group}'
 
 
 def over_all(function: str, measurement: str, field: str, by: str, *, where: str = "", within: str = "5m") -> str:
@@ -78,10 +87,20 @@ def over_all(function: str, measurement: str, field: str, by: str, *, where: str
     return f'SELECT {function}("each") FROM ({inner} GROUP BY "{by}")'
 
 
+def summed(measurement: str, field: str, by: str, over: str, within: str) -> str:
+    """A row for each value of the tag `by`: the sum over those of `over` of their newest."""
+    inner = f'SELECT last("{field}") AS "each" FROM "{measurement}" WHERE time > now() - {within}'
+    return f'SELECT sum("each") FROM ({inner} GROUP BY "{over}", "{by}") GROUP BY "{by}"'
+
+
 def choices(measurement: str, language: str, where: str = "") -> str:
     """For a variable: `words|value` of all there are."""
     question = f'SELECT DISTINCT("choice_{language}") FROM "{measurement}"'
     return f"{question} WHERE {_with(where)}time > now() - 1h"
+
+
+def _last(field: str, per: int) -> str:
+    return f'last("{field}")' + (f" / {per}" if per != 1 else "")
 
 
 def _buckets(by: str, fill: str = "null") -> str:

@@ -4,6 +4,7 @@ Gaps stay gaps, and nothing is said in colour only.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
 from dashboards.grafana import Json, Panel, Query, override, steps
@@ -33,10 +34,9 @@ class More(TypedDict, total=False):
     orientation: str
     text: Json  # sizes of letters
     bars: bool
+    fill: int  # below lines, in percent
     stack: bool
     legend: bool  # shown though there is one question only
-    x: str  # column of the words of bars
-    by: str  # column that orders bars
     hide: Sequence[str]
     order: Sequence[str]
     sort: str
@@ -77,7 +77,7 @@ def lines(title: str, size: tuple[int, int], queries: Sequence[Query], unit: str
     custom: Json = {
         "drawStyle": "bars" if bars else "line",
         "lineWidth": 1 if bars else 2,
-        "fillOpacity": 70 if bars else 8,
+        "fillOpacity": 70 if bars else more.get("fill", 8),
         "lineInterpolation": "linear",
         "showPoints": "never" if bars else "auto",
         "pointSize": 4,
@@ -107,41 +107,19 @@ def lines(title: str, size: tuple[int, int], queries: Sequence[Query], unit: str
     )
 
 
-def bars(title: str, size: tuple[int, int], query: Query, unit: str, tint: str, **more: Unpack[More]) -> Panel:
-    """A horizontal bar for each row, with its words."""
-    return Panel(
-        kind="barchart",
-        title=title,
-        width=size[0],
-        height=size[1],
-        queries=[query],
-        about=more.get("about", ""),
-        options={
-            "orientation": "horizontal",
-            "xField": more.get("x", "name"),
-            "showValue": "always",
-            "stacking": "none",
-            "barWidth": 0.8,
-            "groupWidth": 0.8,
-            "xTickLabelRotation": 0,
-            "xTickLabelMaxLength": 18,
-            "fullHighlight": False,
-            "legend": {"displayMode": "hidden", "placement": "bottom", "showLegend": False, "calcs": []},
-            "tooltip": {"mode": "single", "sort": "none"},
-            "text": {"valueSize": 16},
-        },
-        defaults=_defaults(unit, tint, more),
-        custom={"fillOpacity": 80, "lineWidth": 0, "axisPlacement": "auto", "axisLabel": ""},
-        overrides=more.get("overrides", ()),
-        transformations=[without("Time", *more.get("hide", ())), sorted_by(more.get("by", "value"))],
-    )
+def ranking(title: str, size: tuple[int, int], query: Query, unit: str, tint: str, **more: Unpack[More]) -> Panel:
+    """A bar for each row of a table with the columns `name` and `value`, the largest first."""
+    panel = gauges(title, size, [query], unit, **More(**{**more, "color": tint, "min": 0}))
+    rows = panel.options | {"reduceOptions": {"values": True, "calcs": [], "fields": "", "limit": 25}}
+    named = panel.defaults | {"displayName": "${__data.fields.name}"}
+    return replace(panel, options=rows, defaults=named, transformations=[without("Time"), sorted_by("value")])
 
 
 def table(
     title: str, size: tuple[int, int], queries: Sequence[Query], columns: Sequence[Json], **more: Unpack[More]
 ) -> Panel:
     """Rows and columns; `columns` are overrides."""
-    options: Json = {"showHeader": True, "frameIndex": 0, "footer": {"show": False, "reducer": [], "countRows": False}}
+    options: Json = {"showHeader": True, "frameIndex": 0}
     if "sort" in more:
         options["sortBy"] = [{"displayName": more["sort"], "desc": more.get("falling", False)}]
     return Panel(
@@ -153,12 +131,13 @@ def table(
         about=more.get("about", ""),
         options=options,
         defaults=_defaults("", "", more),
-        custom={"align": "auto", "displayMode": "auto", "filterable": False, "inspect": False},
+        custom={"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False},
         overrides=columns,
         transformations=[
             *more.get("transformations", ()),
             without("Time", *more.get("hide", ()), order=more.get("order", ())),
         ],
+        time_from=more.get("time_from", ""),
     )
 
 
@@ -183,6 +162,7 @@ def gauges(title: str, size: tuple[int, int], queries: Sequence[Query], unit: st
         },
         defaults=_defaults(unit, more.get("color", ""), more),
         overrides=more.get("overrides", ()),
+        time_from=more.get("time_from", ""),
     )
 
 
@@ -205,7 +185,9 @@ def states(
             "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []},
             "tooltip": {"mode": "single", "sort": "none"},
         },
-        defaults=_defaults("", "", More(**{**more, "look": {"mappings": mappings}})),
+        defaults=_defaults(
+            "", "", More(**{**more, "look": {"mappings": mappings, "color": {"mode": "palette-classic"}}})
+        ),
         custom={"fillOpacity": 75, "lineWidth": 0, "spanNulls": False},
         overrides=more.get("overrides", ()),
         interval=more.get("least", ""),

@@ -1,19 +1,23 @@
 """Every board of a real Grafana in Chromium: a picture at a wall's and at a tablet's width, and what is wrong on it."""
 
+import contextlib
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import TimeoutError as TookTooLong
 
 from contract.problems import Problem
 from dashboards.boards.common import BOARDS
 from dashboards.texts import LANGUAGES, say_in
 
 SIZES = {"wall": (1920, 1080), "tablet": (1024, 768)}
+_QUIET = "() => !document.querySelector('.panel-loading, [aria-label=\"Panel loading bar\"]')"
 SETTLE_MS = 2500  # after the last answer: charts are drawn in animation frames
-TIMEOUT_MS = 60_000
+TIMEOUT_MS = 180_000
 CUT_PX = 4  # letters' own overhang is no cut
 
 # What a person would see: a panel's title with what is wrong in it.
@@ -63,7 +67,8 @@ def take(wish: Wish) -> Iterator[Picture]:
     """One after the other. Raises Problem where Grafana or Chromium cannot be had."""
     try:
         with sync_playwright() as play:
-            browser = play.chromium.launch()
+            # the system's own Chromium where there is one, else playwright's
+            browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
             try:
                 yield from _all(browser, wish)
             finally:
@@ -99,12 +104,14 @@ def _one(page: Page, wish: Wish, uid: str, path: Path) -> Picture:
     page.on("request", lambda request: _note(request.url, host, strangers))
     page.on("response", lambda answer: failed.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
     asked = urlencode({"orgId": "1", **{f"var-{name}": value for name, value in wish.chosen.items()}})
-    page.goto(f"{wish.url}/d/{uid}?{asked}&kiosk&theme=dark", timeout=TIMEOUT_MS)
+    page.goto(f"{wish.url}/d/{uid}?{asked}&kiosk&theme=dark", timeout=TIMEOUT_MS, wait_until="commit")
     page.wait_for_selector("[data-panelid], .react-grid-item", timeout=TIMEOUT_MS)
     _whole(page)
     page.wait_for_timeout(SETTLE_MS)
     missing = [say_in(language)("common.none") for language in LANGUAGES]
     faults = [str(fault) for fault in page.evaluate(_LOOK, [*missing, "No data"])]
+    with contextlib.suppress(TookTooLong):  # a board that refreshes all the time is taken as it is
+        page.wait_for_function(_QUIET, timeout=SETTLE_MS)
     page.screenshot(path=path)
     faults += [f"asks a third party: {stranger}" for stranger in sorted(strangers)]
     return Picture(path, tuple(dict.fromkeys([*faults, *failed])))
@@ -115,7 +122,7 @@ def _whole(page: Page) -> None:
     page.wait_for_timeout(SETTLE_MS)
     lowest = page.evaluate(
         "() => Math.max(...[...document.querySelectorAll('.react-grid-item')].map("
-        "(item) => item.getBoundingClientRect().bottom)) + 16"
+        "(item) => item.getBoundingClientRect().bottom)) + 8"
     )
     size = page.viewport_size
     assert size is not None

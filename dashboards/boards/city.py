@@ -3,9 +3,9 @@
 from dashboards import influxql as ask
 from dashboards.boards.common import (
     ALL,
+    CARBON_KG,
     CARBON_UNIT,
     ELECTRICITY,
-    HOUR,
     LIVE,
     PRODUCTION,
     RATIO,
@@ -17,10 +17,10 @@ from dashboards.boards.common import (
 from dashboards.boards.map import dong_map
 from dashboards.grafana import Board, Panel, Query, override
 from dashboards.palette import OF_UTILITY, PLAIN, QUIET
-from dashboards.panels import bars, big, lines
+from dashboards.panels import big, lines, ranking
 
 CITY = "\"level\" = 'city'"
-TODAY = "6h"  # the comparison is written with each slot: older than this it is none
+RECENT = "6h"  # the comparison is written with each slot: older than this it is none
 
 
 def board(desk: Desk) -> Board:
@@ -41,7 +41,7 @@ def board(desk: Desk) -> Board:
         rows=[
             [_now(desk, utility, width) for utility, width in zip(ALL, widths, strict=True)],
             [*(_today(desk, utility.key, utility.usage_unit, 5) for utility in USED), _carbon(desk)],
-            [_course(desk), dong_map(desk, (8, 14)), _districts(desk)],
+            [_course(desk), dong_map(desk, (8, 15)), _districts(desk)],
         ],
     )
 
@@ -49,15 +49,16 @@ def board(desk: Desk) -> Board:
 def _now(desk: Desk, utility: Utility, width: int) -> Panel:
     query = ask.latest(utility.live, CITY, LIVE)
     title = desk.say(f"now.{utility.key}")
-    return big(title, (width, 5), [Query(query)], utility.live_unit, utility.color, about=desk.say("city.now_about"))
+    return big(title, (width, 6), [Query(query)], utility.live_unit, utility.color, about=desk.say("city.now_about"))
 
 
 def _today(desk: Desk, key: str, unit: str, width: int) -> Panel:
     """Today so far, and how much more or less that is than until the same hour yesterday and a week ago."""
     say = desk.say
     where = f"{CITY} AND \"utility\" = '{key}'"
+    since = f"{where} AND {ask.AFTER_MIDNIGHT}"
     queries = [
-        Query(ask.latest("today_compare", where, TODAY, field), say(f"city.{field}"))
+        Query(ask.latest("today_compare", since, RECENT, field, per=_per(key, field)), say(f"city.{field}"))
         for field in ("today", "change_day_ratio", "change_week_ratio")
     ]
     changes = [
@@ -75,6 +76,10 @@ def _today(desk: Desk, key: str, unit: str, width: int) -> Panel:
         orientation="horizontal",
         overrides=changes,
     )
+
+
+def _per(key: str, field: str) -> int:
+    return CARBON_KG if key == "co2" and field == "today" else 1
 
 
 def _carbon(desk: Desk) -> Panel:
@@ -100,7 +105,7 @@ def _course(desk: Desk) -> Panel:
     ]
     return lines(
         say("city.course"),
-        (10, 14),
+        (10, 15),
         queries,
         ELECTRICITY.per_hour_unit,
         least="15m",
@@ -116,16 +121,13 @@ def _fixed(color: str) -> dict[str, str]:
 
 def _districts(desk: Desk) -> Panel:
     columns = {"name": desk.column("name"), "value": "usage_today_electricity_kwh"}
-    query = ask.listing("district_now", columns, "", ["region"], HOUR)
-    shown = override("value", displayName=desk.say("today.electricity"))
-    return bars(
+    query = ask.listing("district_now", columns, "", ["region"])
+    return ranking(
         desk.say("city.districts"),
-        (6, 14),
+        (6, 15),
         Query(query, table=True),
         ELECTRICITY.usage_unit,
         ELECTRICITY.color,
         about=desk.say("city.districts_about"),
-        hide=["region"],
-        overrides=[shown],
         links=desk.link_to("region", region="${__data.fields.region}"),
     )

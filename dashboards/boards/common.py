@@ -14,6 +14,7 @@ BOARDS = ("city", "region", "type", "industry", "apartments", "site", "meter", "
 # boards that show nothing before something was chosen are reached from others
 FROM_OTHERS = ("site", "meter")
 
+FIRST_REGION = "6"  # among the registry's own regions: a district, since the first of the alphabet is any dong
 LIVE = "2m"  # a live value older than this is none
 HOUR = "1h"
 
@@ -50,7 +51,7 @@ HEAT = Utility("heat", "usage_heat_kwh", "kwatth", "heat_power_kw", "kwatt", "kw
 
 USED = (ELECTRICITY, GAS, WATER, HEAT)
 ALL = (ELECTRICITY, PRODUCTION, GAS, WATER, HEAT)
-CARBON_UNIT = "masskg"
+CARBON_UNIT, CARBON_KG = "masst", 1000  # shown in tonnes
 COUNT = "none"
 RATIO = "percentunit"
 
@@ -101,7 +102,7 @@ class Desk:
     def region_variable(self) -> Variable:
         """A district or a dong."""
         query = choices("region_names", self.language, '"level" =~ /^(district|dong)$/')
-        return Variable("region", self.say("common.region"), query)
+        return Variable("region", self.say("common.region"), query, first=(self.say("region.first"), FIRST_REGION))
 
     def site_variable(self, where: str = "") -> Variable:
         """A site."""

@@ -111,7 +111,7 @@ def _gateways(desk: Desk) -> Panel:
         override("dead", displayName=say("columns.dead"), custom__width=90),
         override("down", displayName=say("columns.down"), custom__width=90),
         override("use", displayName=say("columns.use"), unit=RATIO, decimals=0, custom__width=90),
-        override("warning", displayName=say("columns.warning")),
+        override("warning", displayName=say("columns.warning"), noValue=say("columns.none")),
         override("software", displayName=say("columns.software"), custom__width=120),
     ]
     return table(
@@ -139,7 +139,6 @@ def _online(desk: Desk) -> Panel:
 
 def _delays(desk: Desk) -> Panel:
     query = ask.course("gateway_state", "delay_s", CHOSEN, by="gateway", function="max")
-    look = {"thresholds": steps(GOOD, (60, WATCH))}
     return lines(
         desk.say("fleet.delays"),
         (12, 9),
@@ -147,10 +146,9 @@ def _delays(desk: Desk) -> Panel:
         "s",
         least="1m",
         legend=True,
+        fill=0,
         min=0,
         about=desk.say("fleet.delay_about"),
-        overrides=[],
-        look=look | {"color": {"mode": "palette-classic"}},
     )
 
 
@@ -163,6 +161,7 @@ def _outboxes(desk: Desk) -> Panel:
         "short",
         least="1m",
         legend=True,
+        fill=0,
         min=0,
         about=desk.say("fleet.outboxes_about"),
     )
@@ -177,6 +176,7 @@ def _lines_used(desk: Desk) -> Panel:
         RATIO,
         least="1m",
         legend=True,
+        fill=0,
         min=0,
         about=desk.say("fleet.lines_used_about"),
     )

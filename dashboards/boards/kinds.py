@@ -5,7 +5,7 @@ from dashboards.boards.common import ALL, ELECTRICITY, LIVE, PRODUCTION, USED, D
 from dashboards.boards.lists import sites_table
 from dashboards.grafana import Board, Panel, Query
 from dashboards.palette import PLAIN
-from dashboards.panels import bars, big, colored, lines
+from dashboards.panels import big, colored, lines, ranking
 
 
 def kind_board(desk: Desk, name: str, kind: str) -> Board:
@@ -76,13 +76,12 @@ def _course(desk: Desk, where: str) -> Panel:
 def _ranking(desk: Desk, where: str) -> Panel:
     columns = {"name": desk.column("name"), "value": ELECTRICITY.today}
     query = ask.listing("site_now", columns, where, ["site"], LIVE)
-    return bars(
+    return ranking(
         desk.say("common.ranking"),
         (9, 9),
         Query(query, table=True),
         "kwatth",
         ELECTRICITY.color,
-        hide=["site"],
         links=desk.link_to("site", site="${__data.fields.site}"),
         about=desk.say("common.ranking_about"),
     )

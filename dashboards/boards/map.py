@@ -1,13 +1,12 @@
 """Dongs as markers over the districts' outlines. The ground is a plain colour: no tiles, and no third party."""
 
 from dashboards import influxql as ask
-from dashboards.boards.common import HOUR, RATIO, Desk
-from dashboards.grafana import Json, Panel, Query, override
+from dashboards.boards.common import RATIO, Desk
+from dashboards.grafana import TODAY, Json, Panel, Query, override
 from dashboards.palette import ELECTRICITY, QUIET
 from dashboards.panels import without
 
-# the middle of the city, and how near
-CENTRE = {"lat": 35.157, "lon": 126.835, "zoom": 10.6}
+NEAREST = 12  # as near as the map comes to a few dongs
 
 
 def dong_map(desk: Desk, size: tuple[int, int], where: str = "") -> Panel:
@@ -20,7 +19,7 @@ def dong_map(desk: Desk, size: tuple[int, int], where: str = "") -> Panel:
         "usage": "usage_today_electricity_kwh",
         "coverage": "coverage_ratio",
     }
-    query = ask.listing("dong_now", columns, where, ["region"], HOUR)
+    query = ask.listing("dong_now", columns, where, ["region"])
     shown = [
         override(
             "name", displayName=say("columns.name"), links=desk.link_to("region", region="${__data.fields.region}")
@@ -38,6 +37,7 @@ def dong_map(desk: Desk, size: tuple[int, int], where: str = "") -> Panel:
         options=_options(desk),
         overrides=shown,
         transformations=[without("Time")],
+        time_from=TODAY,
     )
 
 
@@ -56,7 +56,7 @@ def _options(desk: Desk) -> Json:
         "tooltip": True,
     }
     return {
-        "view": {"id": "coords", "allLayers": True, **CENTRE},
+        "view": {"id": "fit", "allLayers": True, "lat": 0, "lon": 0, "zoom": NEAREST, "padding": 8},
         "controls": {
             "showZoom": False,
             "mouseWheelZoom": False,

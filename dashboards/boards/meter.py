@@ -50,13 +50,14 @@ def board(desk: Desk) -> Board:
 
 def _figure(desk: Desk, field: str, color: str, decimals: int) -> Panel:
     query = ask.latest("meter_now", METER, LIVE, field)
-    return big(desk.say(f"columns.{field}"), (4, 5), [Query(query)], "", color, decimals=decimals)
+    return big(desk.say(f"columns.{field}"), (4, 5), [Query(query)], "locale", color, decimals=decimals)
 
 
 def _words(desk: Desk, field: str) -> Panel:
-    query = ask.newest("meter_now", field, METER, LIVE)
+    query = ask.listing("meter_now", {"text": field}, METER, ["meter"], LIVE, good=False)
     links = desk.link_to("fleet", gateway="${__value.text}") if field == "gateway" else []
-    return big(desk.say(f"columns.{field}"), (4, 5), [Query(query)], "", PLAIN, fields="/.*/", links=links)
+    shown = [Query(query, table=True)]
+    return big(desk.say(f"columns.{field}"), (4, 5), shown, "", PLAIN, fields="/^text$/", links=links)
 
 
 def _quality(desk: Desk) -> Panel:
@@ -123,13 +124,13 @@ def _slots(desk: Desk) -> Panel:
 def _registers(desk: Desk) -> Panel:
     query = f'SELECT last("value") FROM {REGISTERS} WHERE {AT_METER} AND {ask.GOOD} AND {ask.TIME}'  # noqa: S608  # ours
     looks = [
-        override(name, displayName=desk.say(f"registers.{key}"), unit=unit)
-        for name, key, unit in (
-            ("electricity_import_kwh", "import", "kwatth"),
-            ("electricity_export_kwh", "export", "kwatth"),
-            ("gas_volume_m3", "gas", "m3"),
-            ("water_volume_m3", "water", "m3"),
-            ("heat_energy_kwh", "heat", "kwatth"),
+        override(name, displayName=desk.say(f"registers.{key}"), unit=unit, custom__axisPlacement=side)
+        for name, key, unit, side in (
+            ("electricity_import_kwh", "import", "kwatth", "left"),
+            ("electricity_export_kwh", "export", "kwatth", "right"),
+            ("gas_volume_m3", "gas", "m3", "left"),
+            ("water_volume_m3", "water", "m3", "left"),
+            ("heat_energy_kwh", "heat", "kwatth", "left"),
         )
     ]
     return lines(
@@ -140,6 +141,7 @@ def _registers(desk: Desk) -> Panel:
         least="1m",
         overrides=looks,
         legend=True,
+        fill=0,
         about=desk.say("meter.registers_about"),
     )
 

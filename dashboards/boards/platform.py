@@ -78,7 +78,7 @@ def _services(desk: Desk) -> Panel:
         override("up", displayName=say("columns.up"), mappings=_up(desk), custom__width=110),
         override("memory", displayName=say("columns.memory"), unit="decmbytes", decimals=0, custom__width=100),
         override("uptime", displayName=say("columns.uptime"), unit="s", decimals=0, custom__width=100),
-        override("trouble", displayName=say("columns.trouble")),
+        override("trouble", displayName=say("columns.trouble"), noValue=say("columns.none")),
     ]
     return table(
         say("platform.services"),

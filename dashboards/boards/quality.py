@@ -8,7 +8,6 @@ from dashboards.palette import BAD, GOOD, OF_UTILITY, PLAIN, WATCH
 from dashboards.panels import big, colored, gauges, lines, table
 
 CITY = "\"level\" = 'city'"
-DAY = "36h"  # what is counted once a day
 
 
 def board(desk: Desk) -> Board:
@@ -76,13 +75,14 @@ def _course(desk: Desk, field: str) -> Panel:
         overrides=looks,
         min=0,
         max=1,
+        fill=0,
         about=say(f"quality.{field}_about"),
     )
 
 
 def _grades(desk: Desk) -> Panel:
     say = desk.say
-    query = f'{ask.newest("quality_grade", "meter_slots", "", DAY)} GROUP BY "grade"'
+    query = ask.summed("quality_grade", "meter_slots", "grade", "area", "2h")
     names = [override(grade.name, displayName=f"{grade.name} · {say(f'grade.{grade.name}')}") for grade in GRADES]
     return gauges(
         say("quality.grades"),
@@ -98,16 +98,19 @@ def _grades(desk: Desk) -> Panel:
 
 def _findings(desk: Desk) -> Panel:
     say = desk.say
-    query = f'{ask.newest("quality_finding", "findings", "", DAY)} GROUP BY "rule"'
-    names = [override(rule.id, displayName=f"{rule.id} · {say(f'rule.{rule.id}')}") for rule in RULES.values()]
-    return gauges(
+    query = ask.summed("quality_finding", "findings", "rule", "area", "3d")
+    names = {rule.name: {"text": f"{name.id} · {say(f'rule.{name.id}')}"} for rule, name in RULES.items()}
+    shown = [
+        override("rule", displayName=say("columns.rule"), mappings=[{"type": "value", "options": names}]),
+        override("sum", displayName=say("columns.found"), custom__width=100),
+    ]
+    return table(
         say("quality.findings"),
-        (8, 12),
-        [Query(query, "$tag_rule")],
-        "short",
-        overrides=names,
-        color=WATCH,
-        min=0,
+        (9, 12),
+        [Query(query, table=True)],
+        shown,
+        sort=say("columns.found"),
+        falling=True,
         about=say("quality.findings_about"),
     )
 
@@ -125,7 +128,7 @@ def _dongs(desk: Desk) -> Panel:
     ]
     return table(
         say("quality.dongs"),
-        (8, 12),
+        (7, 12),
         [Query(query, table=True)],
         shown,
         sort=say("columns.coverage"),

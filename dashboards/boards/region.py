@@ -3,6 +3,7 @@
 from dashboards import influxql as ask
 from dashboards.boards.common import (
     ALL,
+    CARBON_KG,
     CARBON_UNIT,
     ELECTRICITY,
     GAS,
@@ -16,7 +17,7 @@ from dashboards.boards.common import (
     Utility,
 )
 from dashboards.boards.lists import sites_table
-from dashboards.grafana import Board, Panel, Query, override, steps
+from dashboards.grafana import TODAY, Board, Panel, Query, override, steps
 from dashboards.palette import CARBON, GOOD, WATCH
 from dashboards.panels import big, colored, lines, table
 
@@ -48,19 +49,22 @@ def board(desk: Desk) -> Board:
 
 
 def _today(desk: Desk, utility: Utility) -> Panel:
-    query = _newest_daily(utility.usage)
-    return big(desk.say(f"today.{utility.key}"), (4, 5), [Query(query)], utility.usage_unit, utility.color)
-
-
-def _newest_daily(measurement: str, where: str = SUMS) -> str:
-    """The last day's sum: today's, unless nothing was settled since midnight."""
-    return ask.latest(f"{measurement}_daily", where, "24h")
+    query = ask.today(f"{utility.usage}_daily", SUMS)
+    return big(
+        desk.say(f"today.{utility.key}"), (4, 5), [Query(query)], utility.usage_unit, utility.color, time_from=TODAY
+    )
 
 
 def _carbon(desk: Desk) -> Panel:
-    query = _newest_daily("emission_co2_kg", f"{SUMS} AND \"utility\" = 'all'")
+    query = ask.today("emission_co2_kg_daily", f"{SUMS} AND \"utility\" = 'all'", per=CARBON_KG)
     return big(
-        desk.say("today.co2"), (4, 5), [Query(query)], CARBON_UNIT, CARBON, about=desk.say("common.carbon_about")
+        desk.say("today.co2"),
+        (4, 5),
+        [Query(query)],
+        CARBON_UNIT,
+        CARBON,
+        about=desk.say("common.carbon_about"),
+        time_from=TODAY,
     )
 
 
@@ -139,7 +143,7 @@ def _daily(desk: Desk) -> Panel:
 
 def _daily_carbon(desk: Desk) -> Panel:
     where = f"{SUMS} AND \"utility\" = 'all'"
-    query = Query(ask.daily("emission_co2_kg", where), desk.say("words.co2"))
+    query = Query(ask.daily("emission_co2_kg", where, per=CARBON_KG), desk.say("words.co2"))
     return lines(
         desk.say("region.daily_carbon"),
         (8, 9),
@@ -162,13 +166,13 @@ def _dongs(desk: Desk) -> Panel:
         "co2": "emission_today_co2_kg",
         "coverage": "coverage_ratio",
     }
-    query = ask.listing("dong_now", columns, WITHIN, ["region"], HOUR)
+    query = ask.listing("dong_now", columns, WITHIN, ["region"])
     shown = [
         override(
             "name", displayName=say("columns.dong"), links=desk.link_to("region", region="${__data.fields.region}")
         ),
         override("usage", displayName=say("today.electricity"), unit="kwatth"),
-        override("co2", displayName=say("today.co2"), unit=CARBON_UNIT),
+        override("co2", displayName=say("today.co2"), unit="masskg"),
         override("coverage", displayName=say("columns.coverage"), unit=RATIO, decimals=0),
         override("region", custom__hidden=True),
     ]
@@ -181,4 +185,5 @@ def _dongs(desk: Desk) -> Panel:
         sort=say("today.electricity"),
         falling=True,
         order=["name", "usage", "co2", "coverage"],
+        time_from=TODAY,
     )

@@ -78,6 +78,8 @@ def _slots(desk: Desk) -> Panel:
     )
     queries = [Query(ask.mean(measurement, SITE, times=4), say(key)) for measurement, key, _ in flows]
     looks = colored({say(key): color for _, key, color in flows})
+    # what was taken often is what was used, and would hide it
+    looks.append(override(say("words.import"), custom__lineStyle={"fill": "dash", "dash": [6, 10]}))
     return lines(
         say("site.slots"), (12, 9), queries, "kwatt", least="15m", overrides=looks, about=say("common.mean_about")
     )
@@ -123,8 +125,8 @@ def _meters(desk: Desk) -> Panel:
         "name": desk.column("name"),
         "state": "quality",
         "reading": "reading",
-        "instant": "instant",
         "unit": "unit",
+        "instant": "instant",
         "age": "age_s",
         "gateway": "gateway",
         "model": "model",
@@ -137,7 +139,7 @@ def _meters(desk: Desk) -> Panel:
         override("name", displayName=say("columns.name")),
         override("state", displayName=say("columns.state"), mappings=quality_words(desk)),
         override("reading", displayName=say("columns.reading"), decimals=1),
-        override("instant", displayName=say("columns.instant"), decimals=2),
+        override("instant", displayName=say("columns.instant_units"), decimals=2),
         override("unit", displayName=say("columns.unit"), custom__width=90),
         override("age", displayName=say("columns.age"), unit="s", decimals=0),
         override("gateway", displayName=say("columns.gateway"), links=to_gateway),

@@ -2,13 +2,25 @@
 
 from cloud.registry import facts
 from dashboards import influxql as ask
-from dashboards.boards.common import ALL, CARBON_UNIT, ELECTRICITY, GAS, HEAT, USED, WATER, Desk, Utility, city
-from dashboards.grafana import Board, Panel, Query, Variable, override
+from dashboards.boards.common import (
+    ALL,
+    CARBON_KG,
+    CARBON_UNIT,
+    ELECTRICITY,
+    GAS,
+    HEAT,
+    USED,
+    WATER,
+    Desk,
+    Utility,
+    city,
+)
+from dashboards.grafana import TODAY, Board, Panel, Query, Variable, override
 from dashboards.palette import CARBON
 from dashboards.panels import big, colored, gauges, lines
 
-# the registry's keys of types of buildings, that of the unknown last
-TYPES = sorted(facts.types()["id"].to_pylist(), key=lambda key: key == "not-known")
+# the registry's keys of types of buildings: where most people live first, the unknown last
+TYPES = sorted(facts.types()["id"].to_pylist(), key=lambda key: (key == "not-known", key != "homes-apartment"))
 CHOSEN = city("${type:raw}")
 EACH = '"level" = \'city\' AND "type" !~ /^all$/'
 
@@ -36,14 +48,22 @@ def board(desk: Desk) -> Board:
 
 
 def _today(desk: Desk, utility: Utility) -> Panel:
-    query = ask.latest(f"{utility.usage}_daily", CHOSEN, "24h")
-    return big(desk.say(f"today.{utility.key}"), (5, 5), [Query(query)], utility.usage_unit, utility.color)
+    query = ask.today(f"{utility.usage}_daily", CHOSEN)
+    return big(
+        desk.say(f"today.{utility.key}"), (5, 5), [Query(query)], utility.usage_unit, utility.color, time_from=TODAY
+    )
 
 
 def _carbon(desk: Desk) -> Panel:
-    query = ask.latest("emission_co2_kg_daily", f"{CHOSEN} AND \"utility\" = 'all'", "24h")
+    query = ask.today("emission_co2_kg_daily", f"{CHOSEN} AND \"utility\" = 'all'", per=CARBON_KG)
     return big(
-        desk.say("today.co2"), (4, 5), [Query(query)], CARBON_UNIT, CARBON, about=desk.say("common.carbon_about")
+        desk.say("today.co2"),
+        (4, 5),
+        [Query(query)],
+        CARBON_UNIT,
+        CARBON,
+        about=desk.say("common.carbon_about"),
+        time_from=TODAY,
     )
 
 
@@ -64,7 +84,7 @@ def _course(desk: Desk) -> Panel:
 
 def _compared(desk: Desk) -> Panel:
     say = desk.say
-    query = f'{ask.latest(f"{ELECTRICITY.usage}_daily", EACH, "24h")} GROUP BY "type"'
+    query = f'{ask.today(f"{ELECTRICITY.usage}_daily", EACH)} GROUP BY "type"'
     names = [override(key, displayName=say(f"type.{key}")) for key in TYPES]
     return gauges(
         say("type.compared"),
@@ -75,6 +95,7 @@ def _compared(desk: Desk) -> Panel:
         color=ELECTRICITY.color,
         min=0,
         about=say("type.compared_about"),
+        time_from=TODAY,
     )
 
 

@@ -1,6 +1,7 @@
 """Asks a real InfluxDB what boards ask, and says which questions it did not answer."""
 
 import json
+import re
 import tomllib
 import urllib.error
 import urllib.parse
@@ -11,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.dashboards.asked import Asked, Chosen, filled, of_board, parsed
+from tests.dashboards.asked import SEOUL, Asked, Chosen, filled, of_board, parsed
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,15 @@ def chosen_on(url: str, database: str, board: Mapping[str, Any], wish: Mapping[s
         answer = ask(url, database, text)
         choices = parsed([str(value) for value in answer.values], variable["regex"])
         assert choices, f"{board['uid']}: variable {name} has nothing to choose from: {answer.error} {text}"
-        values = [value for _, value in choices]
-        chosen[name] = ".*" if variable["includeAll"] else wish[name] if wish.get(name) in values else values[0]
+        chosen[name] = ".*" if variable["includeAll"] else _one(name, variable, wish, sorted(choices))
     return chosen
+
+
+def _one(name: str, variable: Mapping[str, Any], wish: Mapping[str, str], choices: list[tuple[str, str]]) -> str:
+    """As Grafana does: what was asked for, what the board names, the first by its words."""
+    values = [value for _, value in choices]
+    named = variable.get("current", {}).get("value")
+    return next((value for value in (wish.get(name), named) if value in values), values[0])
 
 
 def of_boards(
@@ -79,6 +86,25 @@ def of_boards(
     return asked
 
 
-def reasons(path: Path) -> dict[str, str]:
-    """What is empty by design: `board / panel / letter` → why."""
-    return {f"{entry['board']} / {entry['panel']}": entry["why"] for entry in tomllib.loads(path.read_text())["empty"]}
+@dataclass(frozen=True)
+class Empty:
+    """Which questions may come back empty, and why; `today`: in the first half hour after midnight only."""
+
+    board: str
+    panel: str
+    why: str
+    today: bool = False
+
+    def covers(self, where: str, now: datetime) -> bool:
+        """Whether it is of this question."""
+        board, _, panel = where.partition(" / ")
+        local = now.astimezone(SEOUL)
+        if self.today and (local.hour, local.minute) >= (0, 30):
+            return False
+        known = re.fullmatch(f"bitgoeul-({self.board})-en", board)
+        return bool(known and re.fullmatch(self.panel, panel))
+
+
+def empties(path: Path) -> list[Empty]:
+    """Those of the data file."""
+    return [Empty(**entry) for entry in tomllib.loads(path.read_text("utf-8"))["empty"]]

@@ -37,7 +37,7 @@ def of_board(board: Mapping[str, Any], now: datetime) -> Iterator[Asked]:
     """Of its panels and annotations."""
     own = _range(board["time"]["from"], board["time"]["to"], now)
     for panel in board["panels"]:
-        since, until = _range(f"now-{panel['timeFrom']}", "now", now) if "timeFrom" in panel else own
+        since, until = _own_time(panel["timeFrom"], now) if "timeFrom" in panel else own
         interval_s = _interval_s(since, until, panel.get("interval", ""))
         for target in panel.get("targets", []):
             where = f"{board['uid']} / {panel['title']} / {target['refId']}"
@@ -60,6 +60,7 @@ def of_rules(path: Path, now: datetime) -> Iterator[Asked]:
 def filled(asked: Asked, chosen: Chosen) -> str:
     """As it goes to InfluxDB. Raises KeyError for a variable that the board has not."""
     text = asked.text.replace("$timeFilter", f"time >= {asked.from_ms}ms and time <= {asked.to_ms}ms")
+    text = text.replace("${__from}", str(asked.from_ms))
     text = re.sub(r"\$__interval\b|\$interval\b", f"{asked.interval_s}s", text)
     return re.sub(r"\$\{(\w+)(?::(\w+))?\}|\$(\w+)", lambda found: _value(found, chosen), text)
 
@@ -73,9 +74,9 @@ def parsed(answer: list[str], regex: str) -> list[tuple[str, str]]:
     return [(match["text"], match["value"]) for match in found if match]
 
 
-def board_files(folder: Path) -> list[dict[str, Any]]:
+def board_files(folder: Path, language: str = "*") -> list[dict[str, Any]]:
     """Every generated board."""
-    return [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("boards/*/*.json"))]
+    return [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob(f"boards/{language}/*.json"))]
 
 
 def _value(found: re.Match[str], chosen: Chosen) -> str:
@@ -97,6 +98,11 @@ def _escaped(text: str) -> str:
 
 def _range(since: str, until: str, now: datetime) -> tuple[int, int]:
     return _moment(since, now, up=False), _moment(until, now, up=True)
+
+
+def _own_time(text: str, now: datetime) -> tuple[int, int]:
+    """A panel's: `31d` until now, or what begins at a bound, as `now/d`."""
+    return _range(text if text.startswith("now") else f"now-{text}", "now", now)
 
 
 def _moment(text: str, now: datetime, *, up: bool) -> int:

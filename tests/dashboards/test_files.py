@@ -72,7 +72,7 @@ def test_every_word_is_from_the_catalogue_and_every_text_of_it_is_used() -> None
             variable["name"] = ""
         for key, text in _strings(board):
             if key in VISIBLE and text not in names:
-                left = re.sub(r"⟦[^⟧]+⟧|\$\w+|\b[A-Z]\b|\b[A-Z]+\d*\b", "", text)
+                left = re.sub(r"⟦[^⟧]+⟧|\$\{[^}]+\}|\$\w+|\b[A-Z]\b|\b[A-Z]+\d*\b", "", text)
                 assert not re.search(r"[^\W\d_]", left), f"{name}: {key} {text!r}"
     listed = {key for key in catalogue() if not key.startswith(("grade.", "rule.", "type."))}
     assert {key for key in listed - used if not key.startswith("alarm.")} <= {"links.this_language"}
@@ -104,6 +104,16 @@ def test_panels_lie_on_the_grid_without_overlap(language: str, name: str) -> Non
                 assert (x, y) not in taken, f"{panel['title']} lies on {taken[x, y]}"
                 taken[x, y] = panel["title"]
         assert panel["type"] in CORE
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_both_languages_are_one_board_but_for_their_words(name: str) -> None:
+    def shape(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: shape(inner) for key, inner in value.items() if key not in ("text", "query")}
+        return [shape(inner) for inner in value] if isinstance(value, list) else type(value)
+
+    assert shape(_board("ko", name)) == shape(_board("en", name))
 
 
 def test_the_wall_fits_a_screen_of_1080_lines() -> None:
