@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-REPORT_S = 10.0
+REPORT_S = 2.0  # what `systemctl status` shows is no older
 
 
 def notify(*words: str) -> bool:
