@@ -37,7 +37,7 @@ class Portal:
             if found := re.search(r"event=portal-listens address=(\S+)/", line):
                 return found[1]
         self.process.communicate(timeout=STARTS_WITHIN_S)
-        raise AssertionError(f"the portal did not start: {self.log}")
+        raise AssertionError(f"the portal did not start:\n{self.log}")
 
     def stop(self) -> int:
         """Ask it to end; its exit status."""
