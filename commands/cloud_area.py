@@ -14,6 +14,7 @@ _NUMBERS: tuple[tuple[str, int, str, str], ...] = (
     ("--queue-mb", 1, "확정 전 메시지의 한도, 기본 64", "limit of messages not yet stored, default 64"),
     ("--settle-delay-s", 0, "구간이 끝나고 정산하기까지, 기본 90", "until a slot that ended is settled, default 90"),
     ("--tick-days", 1, "15분 경계가 아닌 값의 보관, 기본 14", "readings between slot bounds are kept, default 14"),
+    ("--slot-days", 1, "구간별 합계의 보관, 기본 1100", "sums by slot are kept, default 1100"),
     ("--keep-days", 1, "이보다 오래된 값은 받지 않음, 기본 400", "older readings are refused, default 400"),
     ("--gap-timeout-s", 1, "빠진 묶음을 다시 청하기까지, 기본 60", "until a missing batch is asked for, default 60"),
     ("--quarantine-rows", 1, "게이트웨이별 격리 한도(건), 기본 10000", "rows a gateway in quarantine, default 10000"),
@@ -25,7 +26,7 @@ _NUMBERS: tuple[tuple[str, int, str, str], ...] = (
         "takes nothing with less free, default 1024",
     ),
 )
-_PACE = ("settle_delay_s", "tick_days")
+_PACE = ("settle_delay_s", "tick_days", "slot_days")
 _FILES: tuple[tuple[str, str, str], ...] = (
     ("--socket", "다른 프로세스가 묻는 소켓, 기본 DATA/NAME.sock", "socket of other processes, default DATA/NAME.sock"),
     ("--password-file", "브로커 암호 파일", "file with the broker's password"),
@@ -126,6 +127,7 @@ def run(args: argparse.Namespace) -> int:
         delay_s=pace.get("settle_delay_s", SettleSettings.delay_s),
         tick_days=pace.get("tick_days", SettleSettings.tick_days),
         register_days=settings.keep_days,
+        slot_days=pace.get("slot_days", SettleSettings.slot_days),
     )
 
     def company(store: area.AreaStore) -> list[area.Beside]:

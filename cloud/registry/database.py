@@ -1,7 +1,8 @@
 """The registry's database: creating and opening it. SQLite in the registry's folder, or what a URL names."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -15,6 +16,7 @@ from cloud.registry.connecting import connect, name_of, reached, to_write
 from contract.problems import Problem
 
 FILE = "registry.sqlite"
+MIGRATIONS = Path(__file__).parent / "migrations"
 PRAGMAS = ("journal_mode=WAL", "cache_size=-200000")
 
 
@@ -27,10 +29,10 @@ def init_database(url: str, password_file: Path | None = None) -> Engine:
     """Create the database, or bring it to this program's version. Raises Problem."""
     engine = connect(url, password_file, PRAGMAS)
     with writing(engine) as connection:
-        _refuse_newer(url, connection)
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        found = _refuse_newer(url, connection)
+        if found not in (None, ScriptDirectory.from_config(_config()).get_current_head()):
+            _keep_older(url, str(found))
+        migrate(connection, "head")
     return engine
 
 
@@ -54,6 +56,13 @@ def looking(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def migrate(connection: Connection, revision: str) -> None:
+    """Bring its tables to a revision: "head" is this program's, "base" none at all; any other is gone back to."""
+    config = _config()
+    config.attributes["connection"] = connection
+    (command.upgrade if revision == "head" else command.downgrade)(config, revision)
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that alone writes, from its first look on. Raises Problem."""
@@ -61,9 +70,17 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def _keep_older(url: str, revision: str) -> None:
+    """Leave a copy beside a file of an older revision, with which the program of before goes on."""
+    path = url.removeprefix("sqlite:///")
+    if path != url and Path(path).is_file():
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(f"{path}.revision-{revision}")) as kept:
+            source.backup(kept)
+
+
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
 
 

@@ -61,7 +61,7 @@ STATUS = pa.schema(
 @dataclass(frozen=True)
 class SettleSettings:
     """`delay_s` after a slot's end it is settled; readings that come later settle it again. `tick_days` and
-    `register_days` say how long readings are kept.
+    `register_days` say how long readings are kept, `slot_days` how long sums by slot: those by day and hour stay.
     """
 
     area: str
@@ -71,6 +71,7 @@ class SettleSettings:
     delay_s: float = 90.0
     tick_days: int = 14
     register_days: int = 400
+    slot_days: int = 1100
 
 
 @dataclass
@@ -289,6 +290,9 @@ class Settler:
         """Seal what is old, and drop readings that nothing needs any more."""
         now_s = int(time.time())
         today_s = begin_s(int(day_of(np.array([now_s]))[0]))
+        slot_days = max(self._settings.slot_days, self._settings.register_days + 1)
+        if dropped := self._open_totals().forget_slots(int(day_of(np.array([now_s]))[0]) - slot_days):
+            LOG.info("slots of totals dropped days=%d", dropped)
         sealed_s = seal_until(self._settled, now_s - self._settings.register_days * DAY_S, self._going)
         file = self._store if isinstance(self._store, DuckStore) else None
         if file is None or not self._going():

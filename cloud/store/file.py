@@ -185,17 +185,41 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
             f"{path}: 이 프로그램(형식 {SCHEMA})보다 새 형식 {schema}의 파일입니다. 프로그램을 새 판으로 바꾸십시오",
             f"{path}: written by a newer version (schema {schema}, this one knows {SCHEMA}); upgrade the software",
         )
-    _upgrade(connection, schema)
+    if schema < SCHEMA:
+        connection.close()
+        _keep_older(path, schema)
+        connection = duckdb.connect(path, config=_SETTINGS)
+        connection.execute(_QUIET)
+        _upgrade(connection)
     return connection
 
 
-def _upgrade(connection: duckdb.DuckDBPyConnection, schema: int) -> None:
+def _keep_older(path: Path, schema: int) -> None:
+    """Leave a copy beside it, with which the program of before goes on. Raises Problem where there is no room."""
+    kept = path.with_name(f"{path.name}.schema-{schema}")
+    files = [(file, file.with_name(file.name.replace(path.name, kept.name))) for file in (path, Path(f"{path}.wal"))]
+    files = [pair for pair in files if pair[0].exists()]
+    size, free = sum(file.stat().st_size for file, _ in files), shutil.disk_usage(path.parent).free
+    if free < size:
+        raise Problem(
+            f"{path}: 새 형식으로 올리기 전에 사본을 둘 자리가 없습니다"
+            f" ({size / 1e6:.0f} MB 필요, {free / 1e6:.0f} MB 남음)",
+            f"{path}: no room for a copy before it is upgraded ({size / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free)",
+        )
+    for file, copy in files:
+        new = copy.with_name(f".{copy.name}.new")
+        shutil.copyfile(file, new)
+        with new.open("rb") as written:
+            os.fsync(written.fileno())
+        new.replace(copy)
+
+
+def _upgrade(connection: duckdb.DuckDBPyConnection) -> None:
     """From an older schema to this one; a crash in between leaves the older."""
-    if schema < SCHEMA:
-        connection.begin()
-        connection.execute(SETTLING)
-        connection.execute("UPDATE area SET schema = ?", [SCHEMA])
-        connection.commit()
+    connection.begin()
+    connection.execute(SETTLING)
+    connection.execute("UPDATE area SET schema = ?", [SCHEMA])
+    connection.commit()
 
 
 def _cannot_open(path: Path, error: duckdb.Error) -> Problem:

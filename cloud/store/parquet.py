@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import TypeVar
@@ -111,6 +111,15 @@ class TotalsWriter:
                 self._put(slots, name, "slots", rows)
             months, hours = self._months(parts)
             self._publish(Manifest(slots, months, hours, frozenset(regions)))
+
+    def forget_slots(self, before_day: int) -> int:
+        """Drop the slots of the local days before that one; how many days had some. Their sums by day and hour stay."""
+        kept = {period: files for period, files in self._manifest.slots.items() if period >= day_name(before_day)}
+        dropped = len(self._manifest.slots) - len(kept)
+        if dropped:
+            with _told(self._folder):
+                self._publish(replace(self._manifest, slots=kept))
+        return dropped
 
     def read_day(self, day: int) -> pa.Table:
         """SLOT_ATOMS of a local day, in order; empty when there are none."""

@@ -45,7 +45,9 @@ def commit(store: InfluxStore, batch: int, first: int, count: int) -> None:
     """Readings of all meters, one an hour; one of them is missing."""
     series = store.series([meter for meter, _ in NAMES], [quantity for _, quantity in NAMES])
     times = [START + 3600 * n for n in range(first, first + count)]
-    rows = [(number, time_s, 0.1 * time_s, 0, 7) for time_s in times for number in series.tolist()]
+    rows: list[tuple[int, int, float | None, int, int]] = [
+        (number, time_s, 0.1 * time_s, 0, 7) for time_s in times for number in series.tolist()
+    ]
     rows[-1] = (*rows[-1][:2], None, 17, 0)
     ledger = pa.table([["g"], ["r"], [batch], [batch]], schema=LEDGER)
     columns = [list(column) for column in zip(*rows, strict=True)]

@@ -57,6 +57,12 @@ def upgrade() -> None:
         op.create_index(index, table, columns_of)
 
 
+def downgrade() -> None:
+    """Take them away."""
+    for name in reversed(TABLES):
+        op.drop_table(name)
+
+
 def _column(text: str) -> sa.Column[object]:
     name, kind = text.split()
     return sa.Column(name.rstrip("*?"), TYPES[kind], primary_key="*" in name, nullable="?" in name, autoincrement=False)
