@@ -54,7 +54,7 @@ OPTIONS = (
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Each part is looked at where it is named."""
+    """Each part is looked at where it is named; where none is, an installation in containers is, as a whole."""
     for one in OPTIONS:
         about = say(f"{one.about.ko}, 기본 ${one.variable}", f"{one.about.en}, default ${one.variable}")
         if one.many:
@@ -68,15 +68,18 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 when nothing is bad, 1 otherwise."""
-    from commands import status_ask  # noqa: PLC0415  # Arrow and the rest are loaded only by who uses them
+    from commands import status_ask, status_containers  # noqa: PLC0415  # Arrow and the rest take a second to load
 
     asks = _asks(args)
-    if not asks:
+    if asks:
+        lines = status_ask.gather(asks)
+    elif status_containers.there():
+        lines = status_containers.lines()
+    else:
         raise UsageProblem(
             "무엇을 볼지 알려 주십시오 (예: --service area-main=http://127.0.0.1:9464)",
             "nothing to look at; expected some of --service, --area, --registry … (see bitgoeul status --help)",
         )
-    lines = status_ask.gather(asks)
     print(_as_json(lines) if args.json else "\n".join(_page(lines)))
     return 1 if any(line.state == "bad" for line in lines) else 0
 

@@ -102,7 +102,7 @@ def test_while_half_of_it_is_down_it_says_what_within_seconds(running: Installat
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((), "nothing to look at"),
+        (("--json",), "nothing to look at"),
         (("--area", "main"), "--area 'main': expected NAME=VALUE"),
         (("--nonsense",), "unrecognized arguments"),
     ],
@@ -112,6 +112,7 @@ def test_what_cannot_be_looked_at_is_one_line(
 ) -> None:
     monkeypatch.setenv("BITGOEUL_LANG", "en")
     monkeypatch.delenv("BITGOEUL_SERVICES", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")  # no Docker, so that no installation in containers is asked
     assert main(["status", *arguments]) == 2
     said = capsys.readouterr().err
     assert says in said
