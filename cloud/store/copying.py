@@ -59,6 +59,7 @@ class Copies:
         self._file, self._applied, self._earliest_s = file, applied, earliest_s
         self._lock = threading.Lock()
         self._copy: _Copy | None = None
+        self._reader: int | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="copies", daemon=True)
 
@@ -88,7 +89,7 @@ class Copies:
                 raise StoreUnavailable("a copy is being made already")
             self._file.hold_checkpoints()
             self._copy = copy = _Copy(self._stamp())
-            copy.files[FILE] = os.open(self._file.path, os.O_RDONLY)
+            copy.files[FILE] = self._open_file()
             # earlier than the moment of the copy: where the file knows a newer registry, more is settled again
             copy.files |= _open_applied(self._applied)
             sizes = [(copy.name, part, os.fstat(number).st_size) for part, number in copy.files.items()]
@@ -146,9 +147,17 @@ class Copies:
     def _end(self) -> None:
         if self._copy is not None:
             for number in self._copy.files.values():
-                os.close(number)
+                if number != self._reader:
+                    os.close(number)
             self._copy = None
             self._file.release_checkpoints()
+
+    def _open_file(self) -> int:
+        # Once open it stays so until the process ends: closed, it would take the database's own lock away, since a
+        # process has no more than one lock on a file (POSIX), and others could open what only this one may.
+        if self._reader is None:
+            self._reader = os.open(self._file.path, os.O_RDONLY)
+        return self._reader
 
     def _watch(self) -> None:
         while not self._stopping.wait(1.0):

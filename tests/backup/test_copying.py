@@ -1,5 +1,9 @@
 """The area's file is copied while commits go on: as it was at one moment, and nobody waits for it."""
 
+import os
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -146,6 +150,25 @@ def test_a_file_that_was_written_into_gives_no_copy(store: DuckStore, copies: Co
     with pytest.raises(StoreUnavailable, match="written into while it was copied"):
         copies.end(copy)
     assert copies.begin().num_rows
+
+
+def test_the_file_belongs_to_its_process_after_a_copy_too(copies: Copies, tmp_path: Path) -> None:
+    del copies
+    for _ in range(2):
+        copy_area("main", tmp_path / "s", tmp_path / "copy", quiet)
+        shutil.rmtree(tmp_path / "copy")
+    restoring = "from pathlib import Path; from commands.restore_parts import _refuse_running as refuse; "
+    for intruder in ("import duckdb; duckdb.connect('main.duckdb')", restoring + "refuse('main', Path())"):
+        done = subprocess.run(
+            [sys.executable, "-c", intruder],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "Could not set lock on file" in done.stderr or "its process is running" in done.stderr
 
 
 def test_the_snapshot_that_was_settled_with_comes_along(store: DuckStore, copies: Copies, tmp_path: Path) -> None:
