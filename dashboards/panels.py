@@ -108,11 +108,13 @@ def lines(title: str, size: tuple[int, int], queries: Sequence[Query], unit: str
 
 
 def ranking(title: str, size: tuple[int, int], query: Query, unit: str, tint: str, **more: Unpack[More]) -> Panel:
-    """A bar for each row of a table with the columns `name` and `value`, the largest first."""
+    """A bar for each row of a table with the columns `name` and `value`, the largest first; `hide` all others, since
+    every column of words becomes part of a bar's name.
+    """
     panel = gauges(title, size, [query], unit, **More(**{**more, "color": tint, "min": 0}))
     rows = panel.options | {"reduceOptions": {"values": True, "calcs": [], "fields": "", "limit": 25}}
-    named = panel.defaults | {"displayName": "${__data.fields.name}"}
-    return replace(panel, options=rows, defaults=named, transformations=[without("Time"), sorted_by("value")])
+    shown = [without("Time", *more.get("hide", ())), sorted_by("value")]
+    return replace(panel, options=rows, transformations=shown)
 
 
 def table(

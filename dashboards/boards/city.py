@@ -20,6 +20,7 @@ from dashboards.palette import OF_UTILITY, PLAIN, QUIET
 from dashboards.panels import big, lines, ranking
 
 CITY = "\"level\" = 'city'"
+COMPARED = (*((utility.key, utility.usage_unit) for utility in USED), ("co2", CARBON_UNIT))
 RECENT = "6h"  # the comparison is written with each slot: older than this it is none
 
 
@@ -40,8 +41,9 @@ def board(desk: Desk) -> Board:
         refresh="10s",
         rows=[
             [_now(desk, utility, width) for utility, width in zip(ALL, widths, strict=True)],
-            [*(_today(desk, utility.key, utility.usage_unit, 5) for utility in USED), _carbon(desk)],
-            [_course(desk), dong_map(desk, (8, 15)), _districts(desk)],
+            [_today(desk, key, unit, width) for (key, unit), width in zip(COMPARED, widths, strict=True)],
+            [_compared(desk, key, width) for (key, _), width in zip(COMPARED, widths, strict=True)],
+            [_course(desk), dong_map(desk, (10, 15)), _districts(desk)],
         ],
     )
 
@@ -49,41 +51,28 @@ def board(desk: Desk) -> Board:
 def _now(desk: Desk, utility: Utility, width: int) -> Panel:
     query = ask.latest(utility.live, CITY, LIVE)
     title = desk.say(f"now.{utility.key}")
-    return big(title, (width, 6), [Query(query)], utility.live_unit, utility.color, about=desk.say("city.now_about"))
+    return big(title, (width, 5), [Query(query)], utility.live_unit, utility.color, about=desk.say("city.now_about"))
 
 
 def _today(desk: Desk, key: str, unit: str, width: int) -> Panel:
-    """Today so far, and how much more or less that is than until the same hour yesterday and a week ago."""
+    """Today until the newest settled slot."""
+    query = ask.latest("today_compare", _of(key), RECENT, "today", per=CARBON_KG if key == "co2" else 1)
+    title, about = desk.say(f"today.{key}"), desk.say("city.today_about")
+    return big(title, (width, 5), [Query(query)], unit, OF_UTILITY[key], about=about)
+
+
+def _compared(desk: Desk, key: str, width: int) -> Panel:
+    """How much more or less that is than until the same hour yesterday and a week ago; it stands below its figure."""
     say = desk.say
-    where = f"{CITY} AND \"utility\" = '{key}'"
-    since = f"{where} AND {ask.AFTER_MIDNIGHT}"
     queries = [
-        Query(ask.latest("today_compare", since, RECENT, field, per=_per(key, field)), say(f"city.{field}"))
-        for field in ("today", "change_day_ratio", "change_week_ratio")
-    ]
-    changes = [
-        override(say(f"city.{field}"), unit=RATIO, decimals=1, color={"mode": "fixed", "fixedColor": PLAIN})
+        Query(ask.latest("today_compare", _of(key), RECENT, field), say(f"city.{field}"))
         for field in ("change_day_ratio", "change_week_ratio")
     ]
-    return big(
-        say(f"today.{key}"),
-        (width, 7),
-        queries,
-        unit,
-        OF_UTILITY[key],
-        about=say("city.today_about"),
-        names=True,
-        orientation="horizontal",
-        overrides=changes,
-    )
+    return big("", (width, 3), queries, RATIO, PLAIN, names=True, decimals=1, orientation="vertical")
 
 
-def _per(key: str, field: str) -> int:
-    return CARBON_KG if key == "co2" and field == "today" else 1
-
-
-def _carbon(desk: Desk) -> Panel:
-    return _today(desk, "co2", CARBON_UNIT, 4)
+def _of(key: str) -> str:
+    return f"{CITY} AND \"utility\" = '{key}' AND {ask.AFTER_MIDNIGHT}"
 
 
 def _course(desk: Desk) -> Panel:
@@ -105,7 +94,7 @@ def _course(desk: Desk) -> Panel:
     ]
     return lines(
         say("city.course"),
-        (10, 15),
+        (9, 15),
         queries,
         ELECTRICITY.per_hour_unit,
         least="15m",
@@ -124,10 +113,11 @@ def _districts(desk: Desk) -> Panel:
     query = ask.listing("district_now", columns, "", ["region"])
     return ranking(
         desk.say("city.districts"),
-        (6, 15),
+        (5, 15),
         Query(query, table=True),
         ELECTRICITY.usage_unit,
         ELECTRICITY.color,
         about=desk.say("city.districts_about"),
-        links=desk.link_to("region", region="${__data.fields.region}"),
+        hide=["region"],
+        links=desk.link_to("region", region="${__data.fields.name}"),
     )

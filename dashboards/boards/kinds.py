@@ -82,6 +82,7 @@ def _ranking(desk: Desk, where: str) -> Panel:
         Query(query, table=True),
         "kwatth",
         ELECTRICITY.color,
-        links=desk.link_to("site", site="${__data.fields.site}"),
+        links=desk.link_to("site", site="${__data.fields.name}"),
+        hide=["site"],
         about=desk.say("common.ranking_about"),
     )

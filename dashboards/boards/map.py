@@ -6,7 +6,8 @@ from dashboards.grafana import TODAY, Json, Panel, Query, override
 from dashboards.palette import ELECTRICITY, QUIET
 from dashboards.panels import without
 
-NEAREST = 12  # as near as the map comes to a few dongs
+# the middle of the city, and how near: whole on a tablet's width too
+CENTRE = {"lat": 35.155, "lon": 126.835, "zoom": 10.3}
 
 
 def dong_map(desk: Desk, size: tuple[int, int], where: str = "") -> Panel:
@@ -56,7 +57,7 @@ def _options(desk: Desk) -> Json:
         "tooltip": True,
     }
     return {
-        "view": {"id": "fit", "allLayers": True, "lat": 0, "lon": 0, "zoom": NEAREST, "padding": 8},
+        "view": {"id": "coords", "allLayers": True, **CENTRE},
         "controls": {
             "showZoom": False,
             "mouseWheelZoom": False,

@@ -124,13 +124,13 @@ def _slots(desk: Desk) -> Panel:
 def _registers(desk: Desk) -> Panel:
     query = f'SELECT last("value") FROM {REGISTERS} WHERE {AT_METER} AND {ask.GOOD} AND {ask.TIME}'  # noqa: S608  # ours
     looks = [
-        override(name, displayName=desk.say(f"registers.{key}"), unit=unit, custom__axisPlacement=side)
-        for name, key, unit, side in (
-            ("electricity_import_kwh", "import", "kwatth", "left"),
-            ("electricity_export_kwh", "export", "kwatth", "right"),
-            ("gas_volume_m3", "gas", "m3", "left"),
-            ("water_volume_m3", "water", "m3", "left"),
-            ("heat_energy_kwh", "heat", "kwatth", "left"),
+        override(name, displayName=desk.say(f"registers.{key}"), unit="locale", custom__axisPlacement=side)
+        for name, key, side in (
+            ("electricity_import_kwh", "import", "left"),
+            ("electricity_export_kwh", "export", "right"),
+            ("gas_volume_m3", "gas", "left"),
+            ("water_volume_m3", "water", "left"),
+            ("heat_energy_kwh", "heat", "left"),
         )
     ]
     return lines(
