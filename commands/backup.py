@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cloud.registry import settings
 from commands.cloud_registry_tools import progress
 from commands.language import say
-from contract.problems import Text, UsageProblem
+from contract.problems import Problem, Text, UsageProblem
 from contract.topics import check_name
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="[NAME=]DIR",
-        help=say("한 구역의 합계 폴더, 여러 번 가능", "the totals of an area; may be repeated"),
+        help=say("한 구역의 합계 폴더, 또는 그런 폴더들의 폴더", "the totals of an area, or a folder of such"),
     )
     parser.add_argument(
         "--registry",
@@ -72,9 +72,9 @@ def _backup(args: argparse.Namespace) -> int:
     from commands import backup_folder  # noqa: PLC0415  # the databases are loaded only by who uses them
 
     areas = dict(_pair("--area", text) for text in args.area)
-    totals = dict(_pair("--totals", text if "=" in text else f"{Path(text).name}={text}") for text in args.totals)
-    if len(areas) < len(args.area) or len(totals) < len(args.totals):
-        raise UsageProblem("--area, --totals: 같은 이름이 두 번 있습니다", "--area, --totals: a name stands twice")
+    totals = dict(one for text in args.totals for one in _totals(text))
+    if len(areas) < len(args.area):
+        raise UsageProblem("--area: 같은 이름이 두 번 있습니다", "--area: a name stands twice")
     tell = progress()
     with backup_folder.new_backup(args.to) as folder:
         manifest = backup_folder.Manifest(backup_folder.program_version(), time.time())
@@ -118,6 +118,19 @@ def _copy(
             manifest.registry_revision = backup_registry.dump(where, folder / REGISTRY, tell)
     if args.pki:
         manifest.left_out = files.copy_certificates(args.pki, folder / PKI, tell)
+
+
+def _totals(text: str) -> list[tuple[str, Path]]:
+    """The totals of one area, or of all that a folder has."""
+    if "=" in text:
+        return [_pair("--totals", text)]
+    folder = Path(text)
+    if not folder.is_dir():
+        raise Problem(f"--totals {folder}: 폴더가 없습니다", f"--totals {folder}: no such folder")
+    inner = sorted(path.parent for path in folder.glob("*/manifest.json"))
+    if inner and not (folder / "manifest.json").exists():
+        return [(path.name, path) for path in inner]
+    return [(folder.resolve().name, folder)]
 
 
 def _pair(option: str, text: str) -> tuple[str, Path]:

@@ -14,6 +14,8 @@ PRIVATE, ENCRYPTED = b"PRIVATE KEY-----", b"ENCRYPTED"
 
 def copy_totals(source: Path, target: Path, tell: Tell) -> None:
     """All that one manifest names, and that manifest. A file that is no longer current stays for an hour."""
+    if not source.is_dir():
+        raise Problem(f"--totals {source}: 폴더가 없습니다", f"--totals {source}: no such folder")
     with told(source):
         for attempt in range(1, ATTEMPTS + 1):
             try:

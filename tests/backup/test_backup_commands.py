@@ -104,6 +104,16 @@ def test_only_so_many_are_kept_and_only_whole_ones_count(
     assert "20250103" not in capsys.readouterr().out
 
 
+def test_a_folder_of_totals_is_those_of_all_areas(made: Installation, capsys: pytest.CaptureFixture[str]) -> None:
+    TotalsWriter(made.folder / "totals" / "north").write_day(20_000, many(20_000, 2))
+    assert main(["backup", "--to", str(made.to), "--totals", str(made.folder / "totals")]) == 0
+    assert backup_folder.read_manifest(made.to / made.backups()[0]).totals == ["main", "north"]
+    assert main(["restore", str(made.to), "--totals", str(made.folder / "there"), "--area", "north"]) == 0
+    assert [path.name for path in (made.folder / "there").iterdir()] == ["north"]
+    assert TotalsWriter(made.folder / "there" / "north").read_day(20_000).num_rows
+    capsys.readouterr()
+
+
 def test_what_does_not_work_out_leaves_nothing(made: Installation, capsys: pytest.CaptureFixture[str]) -> None:
     totals = made.folder / "totals" / "main"
     next(path for path in totals.iterdir() if path.name.startswith("slots-")).unlink()
@@ -184,6 +194,8 @@ def test_what_runs_or_is_there_is_refused_and_set_aside_only_when_told(
         (["backup", "--to", "x", "--area", "main"], "--area 'main': expected NAME=PATH"),
         (["backup", "--to", "x", "--pki", "p", "--keep", "0"], "--keep 0: expected 1 or more"),
         (["backup", "--to", "x", "--pki", "absent"], "--pki absent: no such folder"),
+        (["backup", "--to", "x", "--totals", "absent"], "--totals absent: no such folder"),
+        (["backup", "--to", "x", "--totals", "main=absent"], "--totals absent: no such folder"),
         (["backup", "--to", "x", "--registry", "absent"], "absent: no registry snapshot"),
         (["backup", "check", "absent"], "absent: cannot be read or written: No such file"),
         (["restore", "absent", "--data", "x"], "absent: cannot be read or written: No such file"),
