@@ -47,6 +47,10 @@ COMMANDS: dict[str, tuple[str, Text]] = {
         Text("무엇이 정상이고 무엇이 아닌지 한 화면에 보입니다", "say in one screen what is well and what is not"),
     ),
     "simulate": ("commands.simulate", Text("모의 계량기와 선로를 띄웁니다", "run simulated meters and lines")),
+    "stack": (
+        "commands.stack",
+        Text("컨테이너로 돌리는 설치를 준비하고 점검합니다", "prepare and check an installation in containers"),
+    ),
     "bench": ("commands.bench", Text("성능과 전달을 측정합니다", "measure speed and delivery")),
     "check": ("commands.check", Text("형식, 린트, 타입, 의존 규칙을 검사합니다", "format, lint, types, import rules")),
     "test": ("commands.test", Text("모든 테스트를 실행합니다", "run every test")),
