@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cloud.registry import snapshot
 from cloud.store import parquet
-from commands.backup_folder import Tell, copy_file, told
+from commands.backup_folder import Tell, copy_file, copy_folder, told
 from contract.problems import Problem, Text
 
 ATTEMPTS = 5
@@ -54,9 +54,12 @@ def copy_certificates(source: Path, target: Path, tell: Tell) -> list[str]:
     with told(source):
         target.mkdir(parents=True)
         for path in sorted(source.rglob("*")):
+            name = path.relative_to(source).as_posix()
+            if path.is_dir() and not path.is_symlink():
+                copy_folder(path, target / name)
             if not path.is_file() or path.is_symlink():
                 continue
-            content, name = path.read_bytes(), path.relative_to(source).as_posix()
+            content = path.read_bytes()
             if PRIVATE in content and ENCRYPTED not in content:
                 left_out.append(name)
             else:

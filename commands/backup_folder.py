@@ -170,11 +170,25 @@ def sha256(path: Path) -> str:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """With its time and mode, on disk when this returns."""
+    """As `copy_look` has it, on disk when this returns."""
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
-    shutil.copystat(source, target)
+    copy_look(source, target)
     sync(target)
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """As `copy_look` has it, without what is in it."""
+    target.mkdir(parents=True, exist_ok=True)
+    copy_look(source, target)
+
+
+def copy_look(source: Path, target: Path) -> None:
+    """Time and mode, and whose it is where we may."""
+    shutil.copystat(source, target)
+    if os.geteuid() == 0:
+        owner = source.stat()
+        os.chown(target, owner.st_uid, owner.st_gid)
 
 
 def sync(path: Path) -> None:

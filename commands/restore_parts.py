@@ -30,6 +30,7 @@ from commands.backup_folder import (
     Manifest,
     Tell,
     copy_file,
+    copy_folder,
     damages,
     latest,
     read_manifest,
@@ -64,6 +65,7 @@ class _Part:
     source: Path
     target: Path
     names: tuple[str, ...] | None = None
+    owners: bool = False  # are those of the backup, else who has the folder
 
     def in_the_way(self) -> list[Path]:
         found = sorted(self.target.iterdir()) if self.target.is_dir() else []
@@ -115,7 +117,7 @@ def _parts(backup: Path, manifest: Manifest, places: Places) -> tuple[list[_Part
     if places.registry and not manifest.registry_revision and manifest.registry_snapshot:
         parts.append(_Part(backup / SNAPSHOT, places.registry.folder / "snapshot"))
     if places.pki and (backup / PKI).is_dir():
-        parts.append(_Part(backup / PKI, places.pki))
+        parts.append(_Part(backup / PKI, places.pki, owners=True))
     return parts, names
 
 
@@ -200,8 +202,9 @@ def _staged(parts: Sequence[_Part]) -> Iterator[list[tuple[_Part, Path]]]:
             staged.append((part, folder))
             folder.mkdir()
             for path in sorted(part.source.rglob("*")):
-                if path.is_file() and READINGS not in path.relative_to(part.source).parts[:1]:
-                    copy_file(path, folder / path.relative_to(part.source))
+                inside = path.relative_to(part.source)
+                if READINGS not in inside.parts[:1]:
+                    (copy_folder if path.is_dir() else copy_file)(path, folder / inside)
         yield staged
     finally:
         for _, folder in staged:
@@ -213,7 +216,8 @@ def _put(part: _Part, staged: Path, aside: str) -> None:
         (part.target / aside).mkdir(exist_ok=True)
         path.rename(part.target / aside / path.name)
     for path in sorted(staged.iterdir()):
-        _own(path, part.target)
+        if not part.owners:
+            _own(path, part.target)
         path.rename(part.target / path.name)
     sync(part.target)
 

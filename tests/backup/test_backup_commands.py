@@ -17,6 +17,7 @@ from commands import backup_folder
 from commands.__main__ import main
 from tests.totals.some_atoms import many
 
+BROKER = 1883  # whose its folder is
 KEY = "-----BEGIN {}PRIVATE KEY-----\n"
 
 
@@ -33,6 +34,10 @@ class Installation:
         (pki / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n", "utf-8")
         (pki / "broker.key").write_text(KEY.format(""), "utf-8")
         (pki / "gateways" / "g1.json").write_text("{}", "utf-8")
+        (pki / "gateways").chmod(0o755)
+        if os.geteuid() == 0:
+            os.chown(pki / "gateways", BROKER, BROKER)
+            os.chown(pki / "gateways" / "g1.json", BROKER, BROKER)
         self.arguments = ["backup", "--to", str(self.to), "--area", f"main={folder / 'data' / 'main.sock'}"]
         self.arguments += ["--totals", str(totals), "--pki", str(pki)]
 
@@ -76,6 +81,10 @@ def test_all_of_it_is_copied_checked_and_put_back(
     assert "a private key that no backup has: broker.key" in capsys.readouterr().err
     pki = {path.relative_to(there / "pki").as_posix() for path in (there / "pki").rglob("*") if path.is_file()}
     assert pki == {"ca.crt", "ca.key", "gateways/g1.json"}
+    folder = there / "pki" / "gateways"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    expected = BROKER if os.geteuid() == 0 else os.geteuid()
+    assert [path.stat().st_uid for path in (folder, folder / "g1.json")] == [expected] * 2
     assert (
         TotalsWriter(there / "totals" / "main")
         .read_day(20_000)
