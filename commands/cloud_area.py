@@ -36,16 +36,16 @@ _FILES: tuple[tuple[str, str, str], ...] = (
     ("--influx-password-file", "InfluxDB 암호 또는 토큰 파일", "file with InfluxDB's password or token"),
     ("--influx-ca-file", "InfluxDB 인증서를 서명한 CA", "CA that signed InfluxDB's certificate"),
 )
-_INFLUX: tuple[tuple[str, str, str, str], ...] = (
+_TEXTS: tuple[tuple[str, str, str, str], ...] = (
     ("--influx-url", "URL", "예: http://127.0.0.1:8086", "such as http://127.0.0.1:8086"),
     ("--influx-db", "NAME", "데이터베이스 이름, 기본 bitgoeul", "name of the database, default bitgoeul"),
+    ("--metrics-host", "ADDR", "Prometheus용 주소, 기본 127.0.0.1", "address for Prometheus, default 127.0.0.1"),
     ("--influx-username", "NAME", "InfluxDB 사용자", "user at InfluxDB"),
 )
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Absent options keep the defaults of AreaSettings."""
-    absent: dict[str, Any] = {"default": argparse.SUPPRESS}
     parser.add_argument("name", metavar="NAME", help=say("구역 이름", "the area's name"))
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help=say("저장 파일의 폴더", "folder of the area's file")
@@ -71,6 +71,11 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help=say("합계 파일의 폴더, 기본 DATA/totals/NAME", "folder of the totals, default DATA/totals/NAME"),
     )
+    _optional(parser)
+
+
+def _optional(parser: argparse.ArgumentParser) -> None:
+    absent: dict[str, Any] = {"default": argparse.SUPPRESS}
     parser.add_argument("--username", help=say("브로커 사용자", "user at the broker"), **absent)
     parser.add_argument(
         "--store",
@@ -78,7 +83,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         help=say("측정값을 둘 곳, 기본 duckdb", "where readings are kept, default duckdb"),
         **absent,
     )
-    for name, metavar, ko, en in _INFLUX:
+    for name, metavar, ko, en in _TEXTS:
         parser.add_argument(name, metavar=metavar, help=say(ko, en), **absent)
     parser.add_argument(
         "--allow-plain",
@@ -92,12 +97,6 @@ def options(parser: argparse.ArgumentParser) -> None:
     for name, ko, en in _FILES:
         dest = {"--socket": "socket_file"}.get(name, name[2:].replace("-", "_"))
         parser.add_argument(name, dest=dest, type=Path, metavar="FILE", help=say(ko, en), **absent)
-    parser.add_argument(
-        "--metrics-host",
-        metavar="ADDR",
-        help=say("Prometheus용 주소, 기본 127.0.0.1", "address for Prometheus, default 127.0.0.1"),
-        **absent,
-    )
     for name, _, ko, en in _NUMBERS:
         parser.add_argument(name, type=int, metavar="N", help=say(ko, en), **absent)
 
