@@ -108,12 +108,15 @@ def start_simulation(stretch: Sites, child: Child) -> None:
 
 def gateway(stretch: Sites, name: str, broker: str) -> Child:
     """The gateway's process, not yet started, on the file that the simulation wrote, sent to this broker."""
+    uplink = UplinkConfig(brokers=[broker], username=name, password_file=str(stretch.password_file(name)))
+    return gateway_by(stretch, name, uplink)
+
+
+def gateway_by(stretch: Sites, name: str, uplink: UplinkConfig) -> Child:
+    """The same, by any uplink."""
     (written,) = stretch.simulation.glob(f"*/{name}.toml")
-    site = msgspec.structs.replace(
-        load_site(written),
-        uplink=UplinkConfig(brokers=[broker], username=name, password_file=str(stretch.password_file(name))),
-        outbox=OutboxConfig(path=str(stretch.outbox(name))),
-    )
+    outbox = OutboxConfig(path=str(stretch.outbox(name)))
+    site = msgspec.structs.replace(load_site(written), uplink=uplink, outbox=outbox)
     file = write_gateway_file(site, stretch.gateway_file(name))
     clock = {"BITGOEUL_CLOCK_OFFSET_FILE": str(written.parent / "clock" / name)}
     return Child(name, bitgoeul("edge", "run", file), stretch.folder / "logs" / f"{name}.log", clock)
