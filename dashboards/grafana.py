@@ -138,7 +138,7 @@ def _panel(panel: Panel, number: int, corner: tuple[int, int], none: str) -> Jso
     if panel.interval:
         content["interval"] = panel.interval
     if panel.time_from:
-        content |= {"timeFrom": panel.time_from, "hideTimeOverride": panel.time_from == TODAY}
+        content |= {"timeFrom": panel.time_from, "hideTimeOverride": True}  # the title says it
     return content
 
 

@@ -108,11 +108,11 @@ def lines(title: str, size: tuple[int, int], queries: Sequence[Query], unit: str
 
 
 def ranking(title: str, size: tuple[int, int], query: Query, unit: str, tint: str, **more: Unpack[More]) -> Panel:
-    """A bar for each row of a table with the columns `name` and `value`, the largest first; `hide` all others, since
-    every column of words becomes part of a bar's name.
+    """A figure for each row of a table with the columns `name` and `value`, the largest first; `hide` all others,
+    since every column of words becomes part of a figure's name.
     """
-    panel = gauges(title, size, [query], unit, **More(**{**more, "color": tint, "min": 0}))
-    rows = panel.options | {"reduceOptions": {"values": True, "calcs": [], "fields": "", "limit": 25}}
+    panel = big(title, size, [query], unit, tint, **More(**{**more, "names": True, "orientation": "horizontal"}))
+    rows = panel.options | {"reduceOptions": {"values": True, "calcs": [], "fields": "", "limit": 10}}
     shown = [without("Time", *more.get("hide", ())), sorted_by("value")]
     return replace(panel, options=rows, transformations=shown)
 
@@ -133,7 +133,13 @@ def table(
         about=more.get("about", ""),
         options=options,
         defaults=_defaults("", "", more),
-        custom={"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False},
+        custom={
+            "align": "auto",
+            "cellOptions": {"type": "auto"},
+            "minWidth": 66,
+            "filterable": False,
+            "inspect": False,
+        },
         overrides=columns,
         transformations=[
             *more.get("transformations", ()),
@@ -162,7 +168,8 @@ def gauges(title: str, size: tuple[int, int], queries: Sequence[Query], unit: st
             "reduceOptions": _REDUCE | ({"fields": more["fields"]} if "fields" in more else {}),
             "text": more.get("text", {}),
         },
-        defaults=_defaults(unit, more.get("color", ""), more),
+        # with no name of its own a bar that is the only one would stand without
+        defaults={"displayName": "${__series.name}"} | _defaults(unit, more.get("color", ""), more),
         overrides=more.get("overrides", ()),
         time_from=more.get("time_from", ""),
     )

@@ -27,8 +27,8 @@ def sites_table(desk: Desk, where: str, size: tuple[int, int], *, title: str = "
         override("solar", displayName=say("now.production"), unit="kwatt", decimals=1),
         override("today", displayName=say("today.electricity"), unit="kwatth", decimals=1),
         override("water", displayName=say("today.water"), unit="m3", decimals=1),
-        override("live", displayName=say("columns.live"), custom__width=90),
-        override("meters", displayName=say("columns.meters"), custom__width=90),
+        override("live", displayName=say("columns.live")),
+        override("meters", displayName=say("columns.meters")),
         override("site", custom__hidden=True),
     ]
     return table(

@@ -7,7 +7,7 @@ from dashboards.palette import ELECTRICITY, QUIET
 from dashboards.panels import without
 
 # the middle of the city, and how near: whole on a tablet's width too
-CENTRE = {"lat": 35.155, "lon": 126.835, "zoom": 10.3}
+CENTRE = {"lat": 35.155, "lon": 126.835, "zoom": 10.5}
 
 
 def dong_map(desk: Desk, size: tuple[int, int], where: str = "") -> Panel:

@@ -15,7 +15,10 @@ INSTANTS = (
     r"/^(electricity_power_kw|electricity_production_power_kw|gas_flow_m3_per_h|water_flow_m3_per_h|heat_power_kw)$/"
 )
 SLOTS = r"/^(usage|production|import|export)_(electricity_kwh|gas_m3|water_m3|heat_kwh)$/"
-REGISTERS = r"/^(electricity_import_kwh|electricity_export_kwh|gas_volume_m3|water_volume_m3|heat_energy_kwh)$/"
+REGISTERS = (
+    r"/^(electricity_import_kwh|electricity_export_kwh|electricity_production_kwh"
+    r"|gas_volume_m3|water_volume_m3|heat_energy_kwh)$/"
+)
 
 
 def board(desk: Desk) -> Board:
@@ -128,6 +131,7 @@ def _registers(desk: Desk) -> Panel:
         for name, key, side in (
             ("electricity_import_kwh", "import", "left"),
             ("electricity_export_kwh", "export", "right"),
+            ("electricity_production_kwh", "production", "left"),
             ("gas_volume_m3", "gas", "left"),
             ("water_volume_m3", "water", "left"),
             ("heat_energy_kwh", "heat", "left"),

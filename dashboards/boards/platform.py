@@ -74,10 +74,10 @@ def _services(desk: Desk) -> Panel:
     query = ask.listing("platform_service", columns, "", ["service"], NOW, good=False)
     shown = [
         override("service", displayName=say("columns.service")),
-        override("well", displayName=say("columns.state"), mappings=_well(desk), custom__width=110),
-        override("up", displayName=say("columns.up"), mappings=_up(desk), custom__width=110),
-        override("memory", displayName=say("columns.memory"), unit="decmbytes", decimals=0, custom__width=100),
-        override("uptime", displayName=say("columns.uptime"), unit="s", decimals=0, custom__width=100),
+        override("well", displayName=say("columns.state"), mappings=_well(desk)),
+        override("up", displayName=say("columns.up"), mappings=_up(desk)),
+        override("memory", displayName=say("columns.memory"), unit="decmbytes", decimals=0),
+        override("uptime", displayName=say("columns.uptime"), unit="s", decimals=0),
         override("trouble", displayName=say("columns.trouble"), noValue=say("columns.none")),
     ]
     return table(

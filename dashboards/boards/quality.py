@@ -102,7 +102,7 @@ def _findings(desk: Desk) -> Panel:
     names = {rule.name: {"text": f"{name.id} · {say(f'rule.{name.id}')}"} for rule, name in RULES.items()}
     shown = [
         override("rule", displayName=say("columns.rule"), mappings=[{"type": "value", "options": names}]),
-        override("sum", displayName=say("columns.found"), custom__width=100),
+        override("sum", displayName=say("columns.found")),
     ]
     return table(
         say("quality.findings"),

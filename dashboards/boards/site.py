@@ -140,7 +140,7 @@ def _meters(desk: Desk) -> Panel:
         override("state", displayName=say("columns.state"), mappings=quality_words(desk)),
         override("reading", displayName=say("columns.reading"), decimals=1),
         override("instant", displayName=say("columns.instant_units"), decimals=2),
-        override("unit", displayName=say("columns.unit"), custom__width=90),
+        override("unit", displayName=say("columns.unit")),
         override("age", displayName=say("columns.age"), unit="s", decimals=0),
         override("gateway", displayName=say("columns.gateway"), links=to_gateway),
         override("model", displayName=say("columns.model")),
