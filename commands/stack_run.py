@@ -13,7 +13,9 @@ from commands.stack_check import compose_command
 from commands.stack_files import Installation
 from commands.stack_init import init
 from contract.problems import Problem
+from simulators.registry_csv import write_csv
 from simulators.servers import free_port
+from simulators.site import SimSite
 from simulators.standin_images import IMAGES
 
 ROOT = Path(__file__).parent.parent
@@ -76,27 +78,31 @@ def compose(stack: Stack, *arguments: str, timeout_s: float = 300) -> str:
         check=False,
     )
     if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip() or "?").splitlines()[-1]
+        # Compose ends what a container said with its exit status
+        said = [line for line in done.stderr.splitlines() if line.strip() and not line.strip().isdigit()]
+        last = (said or ["?"])[-1]
         what = f"docker-compose {arguments[0]}"
         raise Problem(f"{what}: {last}", f"{what}: {last}")
     return done.stdout
 
 
-def register(stack: Stack, files: Sequence[Path]) -> None:
-    """A registry with what these site files tell of, in an installation that has none. Raises Problem."""
-    compose(stack, "run", "--rm", "-T", "tools", "cloud", "registry", "init", "--registry", REGISTRY)
-    folder = stack.installation.root / "sites"
-    folder.mkdir(exist_ok=True)
-    for file in files:
-        shutil.copy(file, folder)
-    # readable for the container's user, as a person would hand it over
+def register(stack: Stack, sites: Sequence[SimSite]) -> None:
+    """A registry with these sites, in an installation that has none. Raises Problem."""
+    run_tool(stack, "cloud", "registry", "init", "--registry", REGISTRY)
+    folder = stack.installation.root / "registry"
+    files = write_csv(sites, folder)
+    # as a person would hand it over: readable for the container's user
     folder.chmod(0o755)
-    names = [f"/sites/{file.name}" for file in files]
-    for name in names:
-        (folder / Path(name).name).chmod(0o644)
-    mount = ["-v", f"{folder}:/sites:ro"]
-    taken = ["tools", "cloud", "registry", "import", "--registry", REGISTRY, "--by", "bench", *names]
-    compose(stack, "run", "--rm", "-T", *mount, *taken)
+    for file in files:
+        file.chmod(0o644)
+    names = [f"/given/{file.name}" for file in files]
+    run_tool(stack, "cloud", "registry", "import", "--registry", REGISTRY, "--by", "bench", *names, given=folder)
+
+
+def run_tool(stack: Stack, *arguments: str, given: Path | None = None) -> str:
+    """What one of our commands prints in the installation's container for tools; `given` is its /given."""
+    mount = ["-v", f"{given}:/given"] if given else []
+    return compose(stack, "run", "--rm", "-T", *mount, "tools", *arguments)
 
 
 def up(stack: Stack, services: Sequence[str] = SERVICES, timeout_s: float = 120) -> float:
