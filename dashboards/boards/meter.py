@@ -17,7 +17,7 @@ INSTANTS = (
 SLOTS = r"/^(usage|production|import|export)_(electricity_kwh|gas_m3|water_m3|heat_kwh)$/"
 REGISTERS = (
     r"/^(electricity_import_kwh|electricity_export_kwh|electricity_production_kwh"
-    r"|gas_volume_m3|water_volume_m3|heat_energy_kwh)$/"
+    r"|gas_volume_m3|water_volume_m3|heat_energy_kwh|pulses_count)$/"
 )
 
 
@@ -135,6 +135,7 @@ def _registers(desk: Desk) -> Panel:
             ("gas_volume_m3", "gas", "left"),
             ("water_volume_m3", "water", "left"),
             ("heat_energy_kwh", "heat", "left"),
+            ("pulses_count", "pulses", "left"),
         )
     ]
     return lines(

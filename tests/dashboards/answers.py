@@ -88,12 +88,15 @@ def of_boards(
 
 @dataclass(frozen=True)
 class Empty:
-    """Which questions may come back empty, and why; `today`: in the first half hour after midnight only."""
+    """Which questions may come back empty, and why; `today`: in the first half hour after midnight only; `young`: only
+    in a demo's first minutes, so that they may have an answer as well.
+    """
 
     board: str
     panel: str
     why: str
     today: bool = False
+    young: bool = False
 
     def covers(self, where: str, now: datetime) -> bool:
         """Whether it is of this question."""

@@ -16,12 +16,13 @@ import pytest
 
 from dashboards.build import GENERATED
 from tests.dashboards.answers import Empty, ask, empties, of_boards, unanswered
-from tests.dashboards.asked import board_files, of_rules
+from tests.dashboards.asked import Asked, Chosen, board_files, of_rules
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 BOARDS = "boards"
 READY_S = 300  # half a minute on a machine that does nothing else
+ALARMS_S = 130  # what grew is known once there are two minutes to compare
 # one meter of each utility, so that what a board says of each is asked
 METERS = ("hanam-e-main-01", "hanam-g-main-01", "hanam-w-main-01", "hanam-h-main-01", "hanam-pv-01")
 
@@ -112,12 +113,6 @@ def test_the_meters_board_answers_for_each_utility(influx: str, meter: str) -> N
     assert _empty_without_reason(unanswered(influx, BOARDS, asked), now) == {}
 
 
-def test_every_alarm_is_answered(influx: str) -> None:
-    rules = list(of_rules(GENERATED / "provisioning/alerting/rules.yaml", datetime.now(UTC)))
-    assert len(rules) == 8
-    assert unanswered(influx, BOARDS, [(rule, {}) for rule in rules]) == {}
-
-
 @pytest.mark.parametrize(
     ("panel", "old", "new"),
     [
@@ -125,7 +120,7 @@ def test_every_alarm_is_answered(influx: str) -> None:
         (0, "SELECT last", "SELECT lost"),
         (1, "\"level\" = 'city'", "\"level\" = 'town'"),
         (2, '"quality" < 16', '"quality" < 0'),
-        (3, "time > now() - 2m", "time > now() + 2m"),
+        (4, "time > now() - 2m", "time > now() + 2m"),
     ],
 )
 def test_a_broken_question_is_found(influx: str, panel: int, old: str, new: str) -> None:
@@ -156,5 +151,16 @@ def test_each_reason_is_still_needed(influx: str) -> None:
         wish = {"site": "hanam", "meter": meter}
         found |= unanswered(influx, BOARDS, of_boards(influx, BOARDS, board_files(GENERATED, "en"), now, wish))
     for reason in empties(HERE / "empty.toml"):
-        if not reason.today:
+        if not reason.today and not reason.young:
             assert any(reason.covers(where, now) for where in found), reason
+
+
+def test_every_alarm_is_answered(influx: str) -> None:
+    rules: list[tuple[Asked, Chosen]] = [
+        (rule, {}) for rule in of_rules(GENERATED / "provisioning/alerting/rules.yaml", datetime.now(UTC))
+    ]
+    assert len(rules) == 8
+    deadline_s = time.monotonic() + ALARMS_S
+    while (missing := unanswered(influx, BOARDS, rules)) and time.monotonic() < deadline_s:
+        time.sleep(1)
+    assert missing == {}
