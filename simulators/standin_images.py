@@ -6,11 +6,13 @@ is in no Debian: it has none.
 """
 
 import contextlib
+import hashlib
 import http.server
 import subprocess
 import sys
 import tempfile
 import threading
+import zlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,11 +48,20 @@ def build_standins() -> None:
         for name, packages in _PACKAGES.items():
             tar = Path(folder) / f"{name}.tar"
             write_rootfs(tar, [*_installed(packages)])
-            _docker("import", str(tar), f"{name}:latest")
+            _import(tar, name)
             tar.unlink()
     for recipe in sorted(RECIPES.glob("*.Dockerfile")):
         image = f"bitgoeul-standin-{recipe.stem}"
         _docker("build", "--quiet", "--tag", f"{image}:latest", "--file", str(recipe), str(RECIPES))
+
+
+def _import(tar: Path, name: str) -> None:
+    """Not again where it is the same, so that what was built on it is not built again either."""
+    with tar.open("rb") as file:
+        made_of = hashlib.file_digest(file, "sha256").hexdigest()
+    argv = ["docker", "image", "inspect", "--format", '{{index .Config.Labels "made-of"}}', f"{name}:latest"]
+    if subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip() != made_of:
+        _docker("import", "--change", f"LABEL made-of={made_of}", str(tar), f"{name}:latest")
 
 
 def build_ours() -> None:
@@ -107,7 +118,12 @@ def _served(folder: Path) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """A wheel that was fetched is no news."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    serve = partial(Quiet, directory=str(folder))
+    try:
+        # the same address for the same files, since another would have the packages installed anew
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", _usual_port()), serve)
+    except OSError:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -115,6 +131,11 @@ def _served(folder: Path) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def _usual_port() -> int:
+    locks = b"".join((ROOT / "locks" / f"{part}.txt").read_bytes() for part in ("cloud", "edge"))
+    return 20_000 + zlib.crc32(locks) % 10_000
 
 
 def _docker(*arguments: str) -> str:

@@ -1,0 +1,78 @@
+"""One installation for all tests that need a running one; grafana is left out, since no Debian package has it."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cloud.secrets import read_secret
+from commands import stack_run, stretch
+from commands.cloud_gateways_work import Wanted, add
+from commands.processes import Child, stop_all
+from commands.stack_run import Stack
+from edge.config import UplinkConfig
+from simulators.docker_daemon import docker_daemon, why_not
+from simulators.standin_images import build_ours, build_standins
+
+SITE = "hanam"
+TICK_S = 1
+
+
+@dataclass(frozen=True)
+class Running:
+    """The installation, and who sends to it from outside."""
+
+    stack: Stack
+    sites: stretch.Sites
+    gateways: list[Child]
+    ready_s: float
+
+
+@pytest.fixture(scope="session")
+def images() -> Iterator[None]:
+    """Stand-ins for those that come from a registry, and ours by their own Dockerfiles."""
+    if missing := why_not():
+        pytest.skip(missing)
+    with docker_daemon():
+        build_standins()
+        build_ours()
+        yield
+
+
+@pytest.fixture(scope="session")
+def running(
+    images: None,  # noqa: ARG001  # they must be there
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Running]:
+    """Up, healthy, with a registry, and gateways that send."""
+    folder = tmp_path_factory.mktemp("stack")
+    sites = stretch.load_sites(folder / "field", [SITE])
+    stack = stack_run.prepare(folder / "installation", f"bitgoeultest{secrets.token_hex(3)}")
+    with ExitStack() as ending:
+        meters = stretch.simulation(sites, [SITE], TICK_S)
+        ending.callback(meters.stop)
+        stretch.start_simulation(sites, meters)
+        ending.callback(stack_run.down, stack, "--volumes")
+        stack_run.register(stack, sites.sites)
+        ready_s = stack_run.up(stack)
+        gateways = _gateways(stack, sites, folder / "carried")
+        ending.callback(stop_all, gateways)
+        for gateway in gateways:
+            gateway.start()
+        yield Running(stack, sites, gateways, ready_s)
+
+
+def _gateways(stack: Stack, sites: stretch.Sites, folder: Path) -> list[Child]:
+    """Each with the one file that `cloud gateways add` wrote for it."""
+    installation = stack.installation
+    wanted = Wanted(sites.gateways, "main", None, renew=False, to=folder)
+    add(installation.pki, read_secret(installation.passphrase_file), wanted)
+    return [
+        stretch.gateway_by(
+            sites, name, UplinkConfig(brokers=[stack.broker], credentials_file=str(folder / f"{name}.pem"))
+        )
+        for name in sites.gateways
+    ]

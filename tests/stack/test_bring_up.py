@@ -1,0 +1,92 @@
+"""The compose file, started for real: simulated gateways outside of the containers, a browser's request in front."""
+
+import http.client
+import json
+import ssl
+import time
+from typing import Any
+
+from commands import stack_run
+from commands.judge import read_outbox
+from commands.stack_run import SERVICES, Stack
+from tests.stack.conftest import Running
+
+PATIENCE_S = 60.0
+
+
+def _ask(stack: Stack, path: str) -> tuple[int, dict[str, str], bytes]:
+    context = ssl.create_default_context(cafile=str(stack.installation.pki / "ca.crt"))
+    connection = http.client.HTTPSConnection("localhost", stack.https_port, timeout=20, context=context)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        return answer.status, headers, answer.read()
+    finally:
+        connection.close()
+
+
+def _live(stack: Stack) -> dict[str, Any]:
+    _, _, body = _ask(stack, "/api/v1/live")
+    found: dict[str, Any] = json.loads(body)
+    return found
+
+
+def _receipted(running: Running) -> int:
+    outboxes = [read_outbox(str(running.sites.outbox(name))) for name in running.sites.gateways]
+    return sum(len(outbox.rows) - len(outbox.waiting) for outbox in outboxes)
+
+
+def _wait_for_more(running: Running, than: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while _receipted(running) <= than:
+        assert time.monotonic() < deadline, [gateway.last_words() for gateway in running.gateways]
+        time.sleep(0.5)
+
+
+def test_all_is_healthy_and_what_gateways_read_is_receipted(running: Running) -> None:
+    found = stack_run.states(running.stack)
+    assert found == dict.fromkeys(SERVICES, "healthy")
+    _wait_for_more(running, 100)
+
+
+def test_a_browser_sees_the_city_live(running: Running) -> None:
+    _wait_for_more(running, 100)
+    status, headers, page = _ask(running.stack, "/en/")
+    assert status == 200
+    assert b"Hanam" in page
+    assert "max-age" in headers["strict-transport-security"]
+    assert "content-security-policy" in headers
+    assert "server" not in headers or "/" not in headers["server"]
+    live = _live(running.stack)
+    assert live, live
+    # what only the inside asks for
+    assert _ask(running.stack, "/metrics")[0] == 404
+
+
+def test_a_killed_process_comes_back_and_nothing_stops(running: Running) -> None:
+    took_s = stack_run.kill(running.stack, "area-main")
+    assert took_s < PATIENCE_S
+    _wait_for_more(running, _receipted(running))
+
+
+def test_a_missing_secret_stops_one_service_with_one_line(running: Running) -> None:
+    secret = running.stack.installation.pki / "proxy" / "server.pem"
+    kept = secret.rename(secret.with_name("kept.pem"))
+    try:
+        stack_run.compose(running.stack, "restart", "--timeout", "1", "proxy")
+        words = _words(running.stack, "proxy", "server.pem")
+        assert words.startswith("bitgoeul: proxy: deploy/pki/proxy/server.pem: missing")
+        others = {name: state for name, state in stack_run.states(running.stack).items() if name != "proxy"}
+        assert others == dict.fromkeys(set(SERVICES) - {"proxy"}, "healthy")
+    finally:
+        kept.rename(secret)
+    stack_run.wait_healthy(running.stack, ["proxy"], PATIENCE_S)
+
+
+def _words(stack: Stack, service: str, expected: str) -> str:
+    deadline = time.monotonic() + PATIENCE_S
+    while expected not in (words := stack_run.last_words(stack, service)):
+        assert time.monotonic() < deadline, words
+        time.sleep(0.5)
+    return words
