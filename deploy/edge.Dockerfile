@@ -14,7 +14,7 @@ RUN python3 -m venv /build/venv \
         --only-binary :all: --target /opt/bitgoeul/packages -r /build/edge.txt
 COPY contract /opt/bitgoeul/contract
 COPY edge /opt/bitgoeul/edge
-COPY commands/__init__.py commands/__main__.py commands/edge*.py commands/language.py commands/table.py \
+COPY commands/__init__.py commands/__main__.py commands/edge*.py commands/language.py commands/logs.py commands/table.py \
     /opt/bitgoeul/commands/
 ENV PYTHONPATH=/opt/bitgoeul:/opt/bitgoeul/packages PYTHONSAFEPATH=1
 RUN sh /build/trim.sh /opt/bitgoeul/packages \

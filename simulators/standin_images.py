@@ -145,7 +145,9 @@ def _docker(*arguments: str) -> str:
 def _run(argv: Sequence[str]) -> str:
     found = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     if found.returncode:
-        last = (found.stderr.strip() or found.stdout.strip() or "?").splitlines()[-1]
+        lines = (found.stderr.strip() or found.stdout.strip() or "?").splitlines()
+        # a build ends with the command that failed, and says before it why
+        last = next((line for line in reversed(lines) if "Error:" in line), lines[-1])
         what = " ".join(argv[:2])
         raise Problem(f"{what}: {last}", f"{what}: {last}")
     return found.stdout.strip()
