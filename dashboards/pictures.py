@@ -1,6 +1,5 @@
 """Every board of a real Grafana in Chromium: a picture at a wall's and at a tablet's width, and what is wrong on it."""
 
-import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from dashboards.texts import LANGUAGES, say_in
 
 SIZES = {"wall": (1920, 1080), "tablet": (1024, 768)}
 _QUIET = "() => !document.querySelector('.panel-loading, [aria-label=\"Panel loading bar\"]')"
+DRAW_MS = 1000
 SETTLE_MS = 2500  # after the last answer: charts are drawn in animation frames
 TIMEOUT_MS = 180_000
 CUT_PX = 4  # letters' own overhang is no cut
@@ -103,15 +103,20 @@ def _one(page: Page, wish: Wish, uid: str, path: Path) -> Picture:
     host, strangers, failed = urlsplit(wish.url).netloc, set[str](), list[str]()
     page.on("request", lambda request: _note(request.url, host, strangers))
     page.on("response", lambda answer: failed.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
-    asked = urlencode({"orgId": "1", **{f"var-{name}": value for name, value in wish.chosen.items()}})
+    # it refreshes once an hour, so that no panel is taken while it loads again
+    asked = urlencode({"orgId": "1", "refresh": "1h", **{f"var-{name}": value for name, value in wish.chosen.items()}})
     page.goto(f"{wish.url}/d/{uid}?{asked}&kiosk&theme=dark", timeout=TIMEOUT_MS, wait_until="commit")
     page.wait_for_selector("[data-panelid], .react-grid-item", timeout=TIMEOUT_MS)
     _whole(page)
     page.wait_for_timeout(SETTLE_MS)
+    faults: list[str] = []
+    try:
+        page.wait_for_function(_QUIET, timeout=TIMEOUT_MS)
+    except TookTooLong:
+        faults.append("still loading")
+    page.wait_for_timeout(DRAW_MS)
     missing = [say_in(language)("common.none") for language in LANGUAGES]
-    faults = [str(fault) for fault in page.evaluate(_LOOK, [*missing, "No data"])]
-    with contextlib.suppress(TookTooLong):  # a board that refreshes all the time is taken as it is
-        page.wait_for_function(_QUIET, timeout=SETTLE_MS)
+    faults += [str(fault) for fault in page.evaluate(_LOOK, [*missing, "No data"])]
     page.screenshot(path=path)
     faults += [f"asks a third party: {stranger}" for stranger in sorted(strangers)]
     return Picture(path, tuple(dict.fromkeys([*faults, *failed])))
