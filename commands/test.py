@@ -10,7 +10,7 @@ from commands.install import SERVERS, install
 from commands.language import say
 
 ROOT = Path(__file__).parent.parent
-NO_TESTS = 5  # what pytest ends with where it was given none to run
+INTERRUPTED, NO_TESTS = 2, 5  # what pytest ends with after Ctrl-C, and where it was given nothing to run
 
 # Most tests wait for servers most of the time, so that files run side by side; what measures times runs alone.
 _TOGETHER = ["-n", str(max(2, os.cpu_count() or 2)), "--dist", "loadfile", "--no-loadscope-reorder", "-m", "not alone"]
@@ -36,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
         argv = [sys.executable, "-m", "pytest", *how, *args.pytest]
         status = subprocess.run(argv, cwd=ROOT, env=environment, check=False).returncode
         failed = failed or (0 if how == _ALONE and status == NO_TESTS else status)
+        if status == INTERRUPTED:
+            break
     skipped = report.read_text("utf-8").splitlines() if report.exists() else []
     for line in skipped:
         print(say(f"건너뜀: {line}", f"skipped: {line}"))

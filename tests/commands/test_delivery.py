@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.alone
 
 ROOT = Path(__file__).parent.parent.parent
 PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin"

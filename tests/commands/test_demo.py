@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.alone
 
 ROOT = Path(__file__).parent.parent.parent
 LANGUAGE = {"BITGOEUL_LANG": "en"}
