@@ -24,21 +24,26 @@ class Grafana:
 
     def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         """The answer to a request that carries the right token."""
-        if path == "/api/datasources":
-            return 200, [{"uid": uid, "name": uid} for uid in self.sources]
-        if path == "/api/folders" and method == "GET":
-            return 200, [{"uid": uid, "title": title} for uid, title in self.folders.items()]
-        if path == "/api/folders":
-            uid = f"f{len(self.folders)}"
-            self.folders[uid] = body["title"]
-            self.writes += 1
-            return 200, {"uid": uid, "title": body["title"]}
-        if path == "/api/dashboards/db":
-            return self._put(body)
+        if method == "POST":
+            return self._put(body) if path == "/api/dashboards/db" else self._folder(body)
+        listed: dict[str, Any] = {
+            "/api/datasources": [{"uid": uid, "name": uid} for uid in self.sources],
+            "/api/folders": [{"uid": uid, "title": title} for uid, title in self.folders.items()],
+            "/api/search": [{"uid": uid, "title": board["title"]} for uid, board in self.boards.items()],
+        }
+        if path in listed:
+            return 200, listed[path]
         uid = path.removeprefix("/api/dashboards/uid/")
         if uid in self.boards:
             return 200, {"dashboard": self.boards[uid], "meta": {"folderUid": self.of[uid]}}
-        return 404, {"message": "Dashboard not found"}
+        # as 9.4 says it to an editor
+        return 403, {"message": "You'll need additional permissions to perform this action."}
+
+    def _folder(self, body: Any) -> tuple[int, Any]:
+        uid = f"f{len(self.folders)}"
+        self.folders[uid] = body["title"]
+        self.writes += 1
+        return 200, {"uid": uid, "title": body["title"]}
 
     def _put(self, body: Any) -> tuple[int, Any]:
         board = body["dashboard"]
