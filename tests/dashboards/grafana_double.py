@@ -75,7 +75,8 @@ def grafana() -> Iterator[Grafana]:
                 status, content = 401, {"message": "Invalid API key"}
             else:
                 path = self.path.partition("?")[0]
-                status, content = double.answer(method, path, json.loads(body) if body else None)
+                known = path.startswith("/api/")
+                status, content = (404, {}) if not known else double.answer(method, path, json.loads(body or b"null"))
             text = json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
