@@ -21,7 +21,12 @@ def sites_table(desk: Desk, where: str, size: tuple[int, int], *, title: str = "
     }
     query = ask.listing("site_now", columns, where, ["site"], LIVE)
     shown = [
-        override("name", displayName=say("columns.site"), links=desk.link_to("site", site="${__data.fields.site}")),
+        override(
+            "name",
+            displayName=say("columns.site"),
+            custom__minWidth=190,
+            links=desk.link_to("site", site="${__data.fields.site}"),
+        ),
         override("where", displayName=say("columns.dong")),
         override("power", displayName=say("now.electricity"), unit="kwatt", decimals=1),
         override("solar", displayName=say("now.production"), unit="kwatt", decimals=1),

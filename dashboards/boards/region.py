@@ -43,7 +43,8 @@ def board(desk: Desk) -> Board:
             [*(_today(desk, utility) for utility in USED), _carbon(desk), _coverage(desk)],
             [_electricity(desk), _others(desk)],
             [_daily(desk), _daily_carbon(desk)],
-            [_dongs(desk), sites_table(desk, WITHIN, (14, 11))],
+            [_dongs(desk)],
+            [sites_table(desk, WITHIN, (24, 9))],
         ],
     )
 
@@ -178,7 +179,7 @@ def _dongs(desk: Desk) -> Panel:
     ]
     return table(
         say("region.dongs"),
-        (10, 11),
+        (24, 8),
         [Query(query, table=True)],
         shown,
         about=say("region.dongs_about"),

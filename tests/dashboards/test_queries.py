@@ -119,7 +119,7 @@ def test_the_meters_board_answers_for_each_utility(influx: str, meter: str) -> N
         (0, '"electricity_power_kw"', '"electricity_power_mw"'),
         (0, "SELECT last", "SELECT lost"),
         (1, "\"level\" = 'city'", "\"level\" = 'town'"),
-        (2, '"quality" < 16', '"quality" < 0'),
+        (4, '"quality" < 16', '"quality" < 0'),
         (4, "time > now() - 2m", "time > now() + 2m"),
     ],
 )
