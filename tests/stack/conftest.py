@@ -11,7 +11,7 @@ import pytest
 from cloud.secrets import read_secret
 from commands import stack_run, stretch
 from commands.cloud_gateways_work import Wanted, add
-from commands.processes import Child, stop_all
+from commands.processes import Child, stop_all, wait_until
 from commands.stack_run import Stack
 from edge.config import UplinkConfig
 from simulators.docker_daemon import docker_daemon, why_not
@@ -62,6 +62,8 @@ def running(
         ending.callback(stop_all, gateways)
         for gateway in gateways:
             gateway.start()
+        heard = [gateway.log for gateway in gateways]
+        wait_until(lambda: all("first-receipt" in log.read_text("utf-8") for log in heard), "receipts", gateways)
         yield Running(stack, sites, gateways, ready_s)
 
 
