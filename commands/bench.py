@@ -32,6 +32,10 @@ BENCHES: dict[str, tuple[str, Text]] = {
         "commands.bench_line",
         Text("선로를 얼마나 채워 쓰고 죽은 계량기를 견디는가", "how full a line is used, and dead meters borne"),
     ),
+    "stack": (
+        "commands.bench_stack",
+        Text("설치 전체를 컨테이너로 띄우고 죽이고 되살린다", "the whole installation started, killed and restored"),
+    ),
     "query": (
         "commands.bench_query",
         Text("한 해 합계를 물으면 얼마나 걸리는가", "how long a question about a year of totals takes"),

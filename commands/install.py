@@ -1,5 +1,6 @@
 """Install the servers that tests and benches start, where that is allowed."""
 
+import glob
 import os
 import shutil
 import subprocess
@@ -15,15 +16,23 @@ SERVERS = {
     "chromium": "chromium",
     "strace": "strace",
     "openssl": "openssl",
+    "nginx": "nginx-light",
+    "curl": "curl",
+    "strip": "binutils",
+    "dockerd": "docker.io",
+    "docker-compose": "docker-compose",
     "postgres": "postgresql",
 }
 FONT = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
+# what stand-ins for images are made of, where Python is not the system's
+VENV = "/usr/lib/python3*/ensurepip/__init__.py"
 
 
 def install(programs: Iterable[str]) -> None:
     """Those of SERVERS that are not there yet, with a Korean font for a browser; says what it does, or what to do."""
     missing = [SERVERS[program] for program in programs if not shutil.which(program, path=_path())]
     missing += ["fonts-noto-cjk"] if "chromium" in programs and not FONT.exists() else []
+    missing += ["python3-venv"] if "dockerd" in programs and not glob.glob(VENV) else []
     if not missing:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):

@@ -21,6 +21,7 @@ from simulators.standin_images import IMAGES
 ROOT = Path(__file__).parent.parent
 SERVICES = ("broker", "postgres", "influxdb", "area-main", "portal", "mirror", "proxy")
 LEFT_OUT = ("grafana",)  # no Debian package has it
+_NO_TOOLS = ("--filter", "label=com.docker.compose.oneoff=False")
 REGISTRY = "/var/lib/bitgoeul/registry"
 
 
@@ -44,17 +45,18 @@ class Stack:
         return f"https://localhost:{self.https_port}"
 
 
-def prepare(folder: Path, project: str, secrets: Installation | None = None) -> Stack:
-    """The files of an installation, new or with the secrets and certificates of another. Raises Problem."""
+def prepare(folder: Path, project: str, like: Stack | None = None) -> Stack:
+    """The files of an installation, new or with secrets, certificates and ports of another. Raises Problem."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "docker-compose.yml", folder)
     for name in ("broker", "proxy", "influxdb"):
         shutil.copytree(ROOT / "deploy" / name, folder / "deploy" / name, dirs_exist_ok=True)
-    if secrets is not None:
+    if like is not None:
         for part in ("secrets", "pki"):
-            source = secrets.root / "deploy" / part
+            source = like.installation.root / "deploy" / part
             subprocess.run(["cp", "-a", str(source), str(folder / "deploy" / part)], check=True)
-    stack = Stack(Installation(folder), project, free_port(), free_port())
+    ports = (like.https_port, like.mqtts_port) if like else (free_port(), free_port())
+    stack = Stack(Installation(folder), project, *ports)
     lines = [f"COMPOSE_PROJECT_NAME={project}", "BITGOEUL_HOST=localhost", "BITGOEUL_LANG=en"]
     lines += [f"BITGOEUL_HTTPS_PORT={stack.https_port}", f"BITGOEUL_MQTTS_PORT={stack.mqtts_port}"]
     lines += [f"{name}={image}" for name, image in IMAGES.items()]
@@ -119,8 +121,10 @@ def down(stack: Stack, *more: str) -> None:
 
 
 def container(stack: Stack, service: str) -> str:
-    """The container's id. Raises Problem where there is none."""
-    found = compose(stack, "ps", "-q", service).split()
+    """The id of its container, running or not. Raises Problem where there is none."""
+    labels = [f"project={stack.project}", f"service={service}", "oneoff=False"]
+    filters = [f"--filter=label=com.docker.compose.{label}" for label in labels]
+    found = _docker("ps", "-aq", *filters).split()
     if not found:
         raise Problem(f"{service}: 컨테이너가 없습니다", f"{service}: has no container")
     return found[0]
@@ -128,7 +132,7 @@ def container(stack: Stack, service: str) -> str:
 
 def states(stack: Stack) -> dict[str, str]:
     """Of each container: healthy, unhealthy, starting, or what it is where it has no health check."""
-    ids = _docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={stack.project}").split()
+    ids = _docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={stack.project}", *_NO_TOOLS).split()
     if not ids:
         return {}
     # one question for all: a container that restarts is not healthy, whatever its last check said
