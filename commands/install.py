@@ -1,6 +1,5 @@
 """Install the servers that tests and benches start, where that is allowed."""
 
-import glob
 import os
 import shutil
 import subprocess
@@ -24,15 +23,15 @@ SERVERS = {
     "postgres": "postgresql",
 }
 FONT = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
-# what stand-ins for images are made of, where Python is not the system's
-VENV = "/usr/lib/python3*/ensurepip/__init__.py"
+# the system's Python, of which a stand-in for an image is made, can make an environment
+VENV = "python3*/ensurepip/__init__.py"
 
 
 def install(programs: Iterable[str]) -> None:
     """Those of SERVERS that are not there yet, with a Korean font for a browser; says what it does, or what to do."""
     missing = [SERVERS[program] for program in programs if not shutil.which(program, path=_path())]
     missing += ["fonts-noto-cjk"] if "chromium" in programs and not FONT.exists() else []
-    missing += ["python3-venv"] if "dockerd" in programs and not glob.glob(VENV) else []
+    missing += ["python3-venv"] if "dockerd" in programs and not any(Path("/usr/lib").glob(VENV)) else []
     if not missing:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
