@@ -86,7 +86,6 @@ def _gateways(desk: Desk) -> Panel:
         "online": "online",
         "delay": "delay_s",
         "outbox": "outbox_batches",
-        "size": "outbox_mb",
         "oldest": "outbox_oldest_s",
         "clock": "clock_good",
         "meters": "meters",
@@ -99,12 +98,11 @@ def _gateways(desk: Desk) -> Panel:
     query = ask.listing("gateway_state", columns, CHOSEN, ["gateway", "site"], NOW, good=False)
     clock = words(_1=(say("state.clock_good"), GOOD), _0=(say("state.clock_bad"), WATCH))
     shown = [
-        override("gateway", displayName=say("columns.gateway")),
+        override("gateway", displayName=say("columns.gateway"), custom__minWidth=120),
         override("site", displayName=say("columns.site"), links=desk.link_to("site", site="${__value.raw}")),
         override("online", displayName=say("columns.state"), mappings=online_words(desk)),
         override("delay", displayName=say("columns.delay"), unit="s", decimals=1),
         override("outbox", displayName=say("columns.outbox")),
-        override("size", displayName=say("columns.size"), unit="decmbytes", decimals=1),
         override("oldest", displayName=say("columns.oldest"), unit="s", decimals=0),
         override("clock", displayName=say("columns.clock"), mappings=clock),
         override("meters", displayName=say("columns.meters")),

@@ -173,7 +173,7 @@ def _dongs(desk: Desk) -> Panel:
             "name", displayName=say("columns.dong"), links=desk.link_to("region", region="${__data.fields.region}")
         ),
         override("usage", displayName=say("today.electricity"), unit="kwatth"),
-        override("co2", displayName=say("today.co2"), unit="masskg"),
+        override("co2", displayName=say("today.co2"), unit="suffix: kg", decimals=0),
         override("coverage", displayName=say("columns.coverage"), unit=RATIO, decimals=0),
         override("region", custom__hidden=True),
     ]
