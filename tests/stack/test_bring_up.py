@@ -52,16 +52,37 @@ def test_all_is_healthy_and_what_gateways_read_is_receipted(running: Running) ->
 
 def test_a_browser_sees_the_city_live(running: Running) -> None:
     _wait_for_more(running, 100)
-    status, headers, page = _ask(running.stack, "/en/")
+    status, headers, page = _ask(running.stack, "/en")
     assert status == 200
     assert b"Hanam" in page
     assert "max-age" in headers["strict-transport-security"]
     assert "content-security-policy" in headers
-    assert "server" not in headers or "/" not in headers["server"]
-    live = _live(running.stack)
-    assert live, live
     # what only the inside asks for
     assert _ask(running.stack, "/metrics")[0] == 404
+    deadline = time.monotonic() + PATIENCE_S
+    while not _counted(live := _live(running.stack)):
+        assert time.monotonic() < deadline, live["city"]
+        time.sleep(0.5)
+    assert {gateway["gateway"]: gateway["online"] for gateway in live["gateways"]} == dict.fromkeys(
+        running.sites.gateways, True
+    )
+
+
+def _counted(live: dict[str, Any]) -> int:
+    return int(live["city"]["electricity_use_power_kw"]["meters_counted"])
+
+
+def test_the_stream_of_changes_is_not_held_back(running: Running) -> None:
+    context = ssl.create_default_context(cafile=str(running.stack.installation.pki / "ca.crt"))
+    connection = http.client.HTTPSConnection("localhost", running.stack.https_port, timeout=20, context=context)
+    try:
+        connection.request("GET", "/events?lang=en")
+        answer = connection.getresponse()
+        assert answer.status == 200
+        # it has no end: what comes now, comes unbuffered
+        assert answer.readline()
+    finally:
+        connection.close()
 
 
 def test_a_killed_process_comes_back_and_nothing_stops(running: Running) -> None:

@@ -1,0 +1,140 @@
+"""`bitgoeul stack init|check`, on an installation's files alone."""
+
+import os
+import shutil
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from cloud.pki import issuing
+from cloud.pki.authority import create_authority
+from commands import stack_check, stack_init
+from commands.__main__ import main
+from commands.stack_files import CLIENTS, SECRETS, Installation, reader_of
+from simulators.servers import free_port
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if os.geteuid() != 0:
+        pytest.skip("files are given to other users, which needs root")
+    folder = tmp_path_factory.mktemp("made")
+    shutil.copy(ROOT / "docker-compose.yml", folder)
+    before = os.umask(0)
+    try:
+        stack_init.init(Installation(folder), ["energy.example.kr", "127.0.0.1"], lambda _: None)
+    finally:
+        os.umask(before)
+    return folder
+
+
+@pytest.fixture
+def installation(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """A copy to be broken, on free ports, told of in English."""
+    monkeypatch.setenv("BITGOEUL_LANG", "en")
+    folder = tmp_path / "installation"
+    shutil.copytree(made, folder)
+    for source in made.rglob("*"):
+        found = source.stat()
+        os.chown(folder / source.relative_to(made), found.st_uid, found.st_gid)
+    environment = folder / ".env"
+    text = environment.read_text("utf-8").replace("=443", f"={free_port()}").replace("=8883", f"={free_port()}")
+    environment.write_text(text, "utf-8")
+    return Installation(folder)
+
+
+def _complaints(installation: Installation) -> list[str]:
+    """But those of a machine that has no Docker."""
+    return [line for line in stack_check.check(installation) if not line.startswith("docker:")]
+
+
+def test_secrets_are_for_their_reader_alone_whatever_the_umask(made: Path) -> None:
+    installation = Installation(made)
+    files = [installation.secrets / name for holders in SECRETS for name in holders]
+    files += [installation.client_files(name)[1] for name in CLIENTS]
+    files += [installation.pki / "ca.key", *installation.server_files]
+    for path in files:
+        found = path.stat()
+        assert stat.S_IMODE(found.st_mode) == 0o600, path
+        assert found.st_uid == reader_of(path), path
+    assert stat.S_IMODE(installation.secrets.stat().st_mode) == 0o700
+    values = {holders: {(installation.secrets / name).read_text("utf-8") for name in holders} for holders in SECRETS}
+    assert all(len(held) == 1 for held in values.values())
+    assert len(set.union(*values.values())) == len(SECRETS)
+
+
+def test_what_exists_stays(installation: Installation) -> None:
+    before = {path: path.read_bytes() for path in installation.root.rglob("*") if path.is_file()}
+    (installation.secrets / "cloud" / "boards_password").unlink()
+    told: list[str] = []
+    stack_init.init(installation, ["other.example.kr"], told.append)
+    assert told == ["made: deploy/secrets/cloud/boards_password"]
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_whole_installation_has_nothing_wrong(installation: Installation) -> None:
+    assert _complaints(installation) == []
+
+
+def test_each_thing_that_is_wrong_is_one_line_that_names_it(installation: Installation) -> None:
+    secrets = installation.secrets
+    (secrets / "postgres" / "password").unlink()
+    (secrets / "grafana" / "secret_key").write_text("", "utf-8")
+    (secrets / "cloud" / "staff_token").chmod(0o644)
+    os.chown(secrets / "influxdb" / "admin_token", 4321, 4321)
+    token = "deploy/secrets/influxdb/admin_token"
+    assert _complaints(installation) == [
+        "deploy/secrets/postgres/password: missing; bitgoeul stack init makes it",
+        "deploy/secrets/cloud/staff_token: others may read it; chmod 600 deploy/secrets/cloud/staff_token",
+        f"{token}: belongs to user 4321, expected 1000; chown 1000:1000 {token}",
+        "deploy/secrets/grafana/secret_key: empty; delete it and run bitgoeul stack init",
+    ]
+
+
+def test_a_certificate_of_another_authority_and_an_expired_one_are_named(
+    installation: Installation, tmp_path: Path
+) -> None:
+    other = create_authority(tmp_path / "other", "another passphrase", "Another")
+    issuing.write_pair(issuing.issue_client(other, "mirror"), installation.secrets / "cloud", "mirror")
+    broken = installation.client_files("tools")[1]
+    shutil.copyfile(installation.client_files("ingest-main")[1], broken)
+    lines = _complaints(installation)
+    assert [line.split(":")[0] for line in lines] == [
+        "deploy/secrets/cloud/mirror.crt",
+        "deploy/secrets/cloud/tools.key",
+    ]
+    assert "not signed by this installation's authority" in lines[0]
+    assert lines[1].endswith("not the key of deploy/secrets/cloud/tools.crt")
+
+
+def test_a_port_in_use_is_named(installation: Installation) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = f"BITGOEUL_HTTPS_PORT={port}\nBITGOEUL_MQTTS_PORT=0\n"
+        installation.environment_file.write_text(text, "utf-8")
+        lines = _complaints(installation)
+    assert lines[0].startswith(f"proxy: port {port} is in use by another program")
+    assert lines[1] == ".env: BITGOEUL_MQTTS_PORT=0: expected 1 to 65535"
+
+
+@pytest.mark.skipif(stack_check.compose_command() is None, reason="docker-compose is not installed")
+@pytest.mark.parametrize("text", ["services: [", "- broker", "services:\n  broker:\n    colour: red\n"])
+def test_a_broken_override_file_is_named(installation: Installation, text: str) -> None:
+    installation.override_file.write_text(text, "utf-8")
+    (line,) = _complaints(installation)
+    assert line.startswith("docker-compose.override.yml: cannot be used: ")
+
+
+def test_check_says_so_by_its_exit_status(installation: Installation, capsys: pytest.CaptureFixture[str]) -> None:
+    (installation.secrets / "postgres" / "password").unlink()
+    assert main(["stack", "check", "--root", str(installation.root)]) == 1
+    assert "deploy/secrets/postgres/password: missing" in capsys.readouterr().out
+
+
+def test_a_folder_without_a_compose_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stack", "check", "--root", str(tmp_path)]) == 2
+    assert "docker-compose.yml" in capsys.readouterr().err
