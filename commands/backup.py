@@ -10,6 +10,7 @@ from commands.cloud_registry_tools import progress
 from commands.language import say
 from contract.problems import Problem, Text, UsageProblem
 from contract.topics import check_name
+from contract.version import VERSION
 
 if TYPE_CHECKING:
     from commands.backup_folder import Manifest, Tell
@@ -77,7 +78,7 @@ def _backup(args: argparse.Namespace) -> int:
         raise UsageProblem("--area: 같은 이름이 두 번 있습니다", "--area: a name stands twice")
     tell = progress()
     with backup_folder.new_backup(args.to) as folder:
-        manifest = backup_folder.Manifest(backup_folder.program_version(), time.time())
+        manifest = backup_folder.Manifest(VERSION, time.time())
         with backup_folder.told(args.to):
             _copy(args, (areas, totals), (folder, manifest), tell)
             backup_folder.seal(folder, manifest, tell)

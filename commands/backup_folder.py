@@ -3,17 +3,16 @@
 import contextlib
 import fcntl
 import hashlib
-import importlib.metadata
 import os
 import shutil
 import time
-import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from contract.problems import Problem, Text
+from contract.version import VERSION
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -51,15 +50,6 @@ class Manifest(msgspec.Struct):
     registry_snapshot: str = ""
     left_out: list[str] = []
     files: dict[str, CopiedFile] = {}
-
-
-def program_version() -> str:
-    """Of this program, installed or run from where it was checked out."""
-    try:
-        return importlib.metadata.version("bitgoeul")
-    except importlib.metadata.PackageNotFoundError:
-        found = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
-        return str(found["project"]["version"])
 
 
 @contextlib.contextmanager
@@ -112,10 +102,10 @@ def read_manifest(backup: Path) -> Manifest:
             f"{backup}: 백업이 아닙니다. 끝까지 쓰인 백업에는 {MANIFEST}이 있습니다: {error}",
             f"{backup}: no backup; one that was written to its end has a {MANIFEST}: {error}",
         ) from error
-    if manifest.format > FORMAT or _numbers(manifest.program) > _numbers(program_version()):
+    if manifest.format > FORMAT or _numbers(manifest.program) > _numbers(VERSION):
         raise Problem(
-            f"{backup}: 새 프로그램({manifest.program})의 백업입니다. 이 프로그램({program_version()})을 올리십시오",
-            f"{backup}: made by a newer program ({manifest.program}); upgrade this one ({program_version()})",
+            f"{backup}: 새 프로그램({manifest.program})의 백업입니다. 이 프로그램({VERSION})을 올리십시오",
+            f"{backup}: made by a newer program ({manifest.program}); upgrade this one ({VERSION})",
         )
     return manifest
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import importlib.metadata
 import logging
 import signal
 import sqlite3
@@ -14,6 +13,7 @@ from contract.messages import Birth, BirthMeter, Receipt, State
 from contract.problems import Problem
 from contract.quality import Quality
 from contract.reading import Reading
+from contract.version import VERSION
 from edge import certificate
 from edge.alarms import Alarms
 from edge.clock import Clock
@@ -168,7 +168,7 @@ class Agent:
             gateway=self.site.gateway,
             site=self.site.site,
             time_s=int(self.clock.now_s()),
-            software=_version(),
+            software=f"bitgoeul {VERSION}",
             tick_s=self.site.tick_s,
             clock=self.clock.trust(),
             meters=[meter for line in self.site.line for meter in _meters(line)],
@@ -302,13 +302,6 @@ def _not_drained(path: str, troubles: str) -> Problem:
         f"{path}: the outbox is in trouble, not all of it may have been sent ({troubles}): "
         "check the disk, the log and the files set aside (.corrupt-*)",
     )
-
-
-def _version() -> str:
-    try:
-        return f"bitgoeul {importlib.metadata.version('bitgoeul')}"
-    except importlib.metadata.PackageNotFoundError:
-        return "bitgoeul"
 
 
 def run(site: Site) -> int:

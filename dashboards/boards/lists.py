@@ -7,13 +7,11 @@ from dashboards.panels import table
 
 
 def sites_table(desk: Desk, where: str, size: tuple[int, int], *, title: str = "common.sites") -> Panel:
-    """The sites in words, what they take now and took today; a click leads to one."""
+    """The sites in words, what they take now and took today; a click leads to one. So few columns fit a tablet."""
     say = desk.say
     columns = {
         "name": desk.column("name"),
-        "where": desk.column("region_name"),
         "power": "electricity_power_kw",
-        "solar": "electricity_production_power_kw",
         "today": "today_usage_electricity_kwh",
         "water": "today_usage_water_m3",
         "live": "live",
@@ -24,12 +22,10 @@ def sites_table(desk: Desk, where: str, size: tuple[int, int], *, title: str = "
         override(
             "name",
             displayName=say("columns.site"),
-            custom__minWidth=190,
+            custom__minWidth=300,
             links=desk.link_to("site", site="${__data.fields.site}"),
         ),
-        override("where", displayName=say("columns.dong")),
         override("power", displayName=say("now.electricity"), unit="kwatt", decimals=1),
-        override("solar", displayName=say("now.production"), unit="kwatt", decimals=1),
         override("today", displayName=say("today.electricity"), unit="kwatth", decimals=1),
         override("water", displayName=say("today.water"), unit="m3", decimals=1),
         override("live", displayName=say("columns.live")),

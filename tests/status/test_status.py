@@ -10,11 +10,11 @@ import pytest
 
 from cloud.pki.authority import create_authority
 from cloud.registry.database import init_database, url_of
-from commands import backup_folder
 from commands.__main__ import main
 from commands.backup_folder import Manifest, new_backup, seal
 from commands.table import width
 from contract.messages import State
+from contract.version import VERSION
 from tests.cloud.ingest_area import Gateway, eventually
 from tests.status.installation import Installation, installed, one_reading
 
@@ -32,7 +32,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         init_database(url_of(folder)).dispose()
         create_authority(folder / "pki", "a long passphrase", "Test")
         with new_backup(folder / "backups") as made:
-            seal(made, Manifest(backup_folder.program_version(), time.time()), lambda _: None)
+            seal(made, Manifest(VERSION, time.time()), lambda _: None)
         yield started
 
 
