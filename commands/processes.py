@@ -27,7 +27,9 @@ class Child:
         self.name = name
         self.log = log
         self._argv = list(argv)
-        self._environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | (environment or {})
+        # in a container the packages stand in it too
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+        self._environment = os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"} | (environment or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # a folder of deploy/secrets or deploy/pki, and the user of the container that alone reads it
-READERS = {"cloud": 10_001, "postgres": 999, "influxdb": 1000, "grafana": 472, "broker": 1883, "proxy": 101}
+READERS = {
+    "cloud": 10_001,
+    "postgres": 999,
+    "influxdb": 1000,
+    "grafana": 472,
+    "broker": 1883,
+    "proxy": 101,
+    "demo": 10_002,
+}
 
 # each value, and the files that hold it
 SECRETS: tuple[tuple[str, ...], ...] = (

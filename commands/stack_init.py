@@ -13,12 +13,16 @@ from cloud.secrets import read_secret
 from commands.language import say
 from commands.stack_files import BROKER_NAME, CLIENTS, READERS, SECRETS, Installation
 from contract.problems import Problem
+from simulators.registry_csv import write_csv
+from simulators.site import SimSite
 
 AUTHORITY_NAME = "Bitgoeul"
 
 
-def init(installation: Installation, hosts: Sequence[str], tell: Callable[[str], None]) -> None:
-    """Tells of each thing that was made; what exists stays as it is. Raises Problem."""
+def init(
+    installation: Installation, hosts: Sequence[str], tell: Callable[[str], None], demo: Sequence[SimSite] = ()
+) -> None:
+    """Tells of each thing that was made; what exists stays as it is. `demo` are simulated sites. Raises Problem."""
     _check_root()
     made = _Made(installation.root, tell)
     _make_folders(installation)
@@ -28,6 +32,7 @@ def init(installation: Installation, hosts: Sequence[str], tell: Callable[[str],
     authority = _authority(made, installation)
     _issue_clients(made, installation, authority)
     _issue_servers(made, installation, authority, hosts)
+    _enrol_demo(made, installation, authority, demo)
     if not (installation.pki / "broker" / ACL).exists():
         publish(installation.pki)
         made(installation.pki / "broker" / ACL)
@@ -126,4 +131,22 @@ def _issue_servers(made: _Made, installation: Installation, authority: Authority
         if not path.exists():
             issued = issuing.issue_server(authority, names)
             write_file(path, issued.key + issued.certificate + issued.authority, SECRET)
+            made(path)
+
+
+def _enrol_demo(made: _Made, installation: Installation, authority: Authority, sites: Sequence[SimSite]) -> None:
+    """Certificates of the simulated gateways, and their sites as files to be imported into the registry."""
+    if not sites:
+        return
+    folder = installation.secrets / "demo"
+    _own(folder, READERS["demo"])
+    for name in (gateway.name for site in sites for gateway in site.gateway):
+        if not (folder / f"{name}.pem").exists():
+            issuing.write_credentials(issuing.issue_client(authority, name, kind="gateway"), folder / f"{name}.pem")
+            made(folder / f"{name}.pem")
+    registry = installation.root / "deploy" / "demo"
+    if not registry.exists():
+        registry.mkdir(mode=0o755)
+        for path in write_csv(sites, registry):
+            path.chmod(0o644)
             made(path)

@@ -13,6 +13,7 @@ RUN command -v strip >/dev/null || { apt-get update -q && apt-get install -q -y 
 RUN python3 -m venv /build/venv \
     && /build/venv/bin/pip install --quiet --no-cache-dir --no-compile --disable-pip-version-check --require-hashes \
         --only-binary :all: --target /opt/bitgoeul/packages -r /build/cloud.txt
+COPY pyproject.toml /opt/bitgoeul/
 COPY contract /opt/bitgoeul/contract
 COPY cloud /opt/bitgoeul/cloud
 COPY edge /opt/bitgoeul/edge
