@@ -23,7 +23,7 @@ from simulators.standin_images import IMAGES
 
 TICK_S = 1
 DATA = "/var/lib/bitgoeul"
-FILLED_S = 240.0
+FILLED_S = 600.0  # ingest asks at the second look, a minute apart, for 256 batches of a gateway at once
 
 
 def enrol(stack: Stack, sites: stretch.Sites, folder: Path) -> None:
