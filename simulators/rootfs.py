@@ -53,7 +53,7 @@ def _files(packages: Iterable[str]) -> Iterator[str]:
             )
         for path in found.stdout.splitlines():
             # what is in the root itself are folders and links to them
-            if path.count("/") > 1 and not _UNNEEDED.search(f"{path}/") and _is_file(path):
+            if path.count("/") > 1 and not _UNNEEDED.search(path) and _is_file(path):
                 yield path
 
 
