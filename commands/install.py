@@ -21,6 +21,9 @@ SERVERS = {
     "dockerd": "docker.io",
     "docker-compose": "docker-compose",
     "postgres": "postgresql",
+    "mmdebstrap": "mmdebstrap",
+    "systemd-analyze": "systemd",
+    "udevadm": "udev",
 }
 FONT = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
 # the system's Python, of which a stand-in for an image is made, can make an environment

@@ -26,6 +26,8 @@ from simulators.servers import Tls, mosquitto
 from simulators.tcp_server import TcpServer
 from tests.firmware.gateway_box import Box, absent, box, forwarded, machine_options, network
 
+pytestmark = pytest.mark.long
+
 PAGE = ROOT / "docs" / "install-gateway.md"
 BROKER = "broker.city.example"
 METER, MODEL = "hanam-e-main", "eastron_sdm630"

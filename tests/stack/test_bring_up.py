@@ -6,10 +6,14 @@ import ssl
 import time
 from typing import Any
 
+import pytest
+
 from commands import stack_run
 from commands.judge import read_outbox
 from commands.stack_run import SERVICES, Stack
 from tests.stack.conftest import Running
+
+pytestmark = pytest.mark.long
 
 PATIENCE_S = 60.0
 
