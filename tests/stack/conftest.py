@@ -1,4 +1,4 @@
-"""One installation for all tests that need a running one; grafana is left out, since no Debian package has it."""
+"""One installation for the file of tests that needs a running one, gone after it; grafana is left out, since no Debian package has it."""
 
 import secrets
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ class Running:
     ready_s: float
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def images() -> Iterator[None]:
     """Stand-ins for those that come from a registry, and ours by their own Dockerfiles."""
     if missing := why_not():
@@ -42,7 +42,7 @@ def images() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running(
     images: None,  # noqa: ARG001  # they must be there
     tmp_path_factory: pytest.TempPathFactory,
