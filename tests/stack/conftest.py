@@ -1,4 +1,7 @@
-"""One installation for the file of tests that needs a running one, gone after it; grafana is left out, since no Debian package has it."""
+"""One installation for the file of tests that needs a running one, gone after it.
+
+Grafana is left out, since no Debian package has it.
+"""
 
 import secrets
 from collections.abc import Iterator
