@@ -7,16 +7,12 @@ import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from cloud.secrets import read_secret
-from commands import stack_run, stretch
-from commands.cloud_gateways_work import Wanted, add
+from commands import bench_stack_judge, stack_run, stretch
 from commands.processes import Child, stop_all, wait_until
 from commands.stack_run import Stack
-from edge.config import UplinkConfig
 from simulators.docker_daemon import docker_daemon, why_not
 from simulators.standin_images import build_ours, build_standins
 
@@ -61,23 +57,11 @@ def running(
         ending.callback(stack_run.down, stack, "--volumes")
         stack_run.register(stack, sites.sites)
         ready_s = stack_run.up(stack)
-        gateways = _gateways(stack, sites, folder / "carried")
+        bench_stack_judge.enrol(stack, sites, folder / "carried")
+        gateways = bench_stack_judge.gateways(stack, sites, folder / "carried")
         ending.callback(stop_all, gateways)
         for gateway in gateways:
             gateway.start()
         heard = [gateway.log for gateway in gateways]
         wait_until(lambda: all("first-receipt" in log.read_text("utf-8") for log in heard), "receipts", gateways)
         yield Running(stack, sites, gateways, ready_s)
-
-
-def _gateways(stack: Stack, sites: stretch.Sites, folder: Path) -> list[Child]:
-    """Each with the one file that `cloud gateways add` wrote for it."""
-    installation = stack.installation
-    wanted = Wanted(sites.gateways, "main", None, renew=False, to=folder)
-    add(installation.pki, read_secret(installation.passphrase_file), wanted)
-    return [
-        stretch.gateway_by(
-            sites, name, UplinkConfig(brokers=[stack.broker], credentials_file=str(folder / f"{name}.pem"))
-        )
-        for name in sites.gateways
-    ]
