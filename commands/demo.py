@@ -10,6 +10,7 @@ import json
 import math
 import shutil
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -89,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.port <= LAST_PORT:
         raise UsageProblem(f"--port {args.port}: 0~{LAST_PORT}", f"--port {args.port}: expected 0 to {LAST_PORT}")
     extra = demo_boards.from_args(args)
+    _refuse_taken(args.port)
     signal.signal(signal.SIGTERM, _interrupt)
     city: City | None = None
     with ExitStack() as stack:
@@ -104,6 +106,19 @@ def run(args: argparse.Namespace) -> int:
         summary = _finish(city)
     _print(summary, as_json=args.json)
     return 0 if summary["lost"] == summary["duplicated"] == 0 < summary["readings_stored"] else 1
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError as error:
+            # before anything starts: a page that is there already would be taken for ours
+            raise Problem(
+                f"--port {port}: 열 수 없습니다: {error.strerror}; 다른 포트를 고르십시오",
+                f"--port {port}: cannot be opened: {error.strerror}; choose another",
+            ) from None
 
 
 def _watch(city: City, for_s: float) -> None:
@@ -188,7 +203,7 @@ def _start(folder: Path, port: int, extra: Extra, stack: ExitStack) -> City:
     check_alive([*others, *gateways])  # a page that somebody else shows at that port is not ours
     ready_s = time.monotonic() - began_s
     if influx is not None:
-        begin(demo_boards.mirror(sites, influx, extra))
+        begin(demo_boards.mirror(sites, influx, broker, extra))
     boards = demo_boards.address(influx) if influx is not None else ""
     return City(sites, gateways, others, listener, ready_s, time.time(), filled_until_s, boards)
 

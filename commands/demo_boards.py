@@ -96,13 +96,15 @@ def start_influxdb(sites: stretch.Sites, stack: ExitStack) -> Server:
     return server
 
 
-def mirror(sites: stretch.Sites, influx: Server, extra: Extra) -> Child:
+def mirror(sites: stretch.Sites, influx: Server, broker: str, extra: Extra) -> Child:
     """The mirror's process, not yet started."""
     argv = bitgoeul("cloud", "mirror", "--registry", sites.registry, "--totals", stretch.totals(sites))
     argv += ["--area", f"{stretch.AREA}={stretch.area_socket(sites)}"]
     argv += ["--influx-url", address(influx), "--influx-db", DATABASE, "--disk", f"data={sites.folder}"]
     argv += ["--scrape", f"area-{stretch.AREA}=http://127.0.0.1:{extra.area_metrics}"]
     argv += ["--scrape", f"portal=http://127.0.0.1:{extra.portal_metrics}"]
+    argv += ["--broker", broker, "--username", stretch.MIRROR]
+    argv += ["--password-file", str(sites.password_file(stretch.MIRROR))]
     return Child("mirror", argv, sites.folder / "logs" / "mirror.log")
 
 

@@ -15,16 +15,22 @@ from contract.topics import ROOT
 
 # amqtt keeps no session for anonymous clients, so everybody has a password here too
 INGEST = "ingest"
+MIRROR = "mirror"  # reads what the broker says of itself
+SAYS_S = 10  # as Mosquitto does
 
 
 def rights(gateways: list[str], area: str) -> dict[str, Any]:
-    """The topic rules of amqtt: a gateway writes under its own name and reads its receipts; ingest the other way."""
+    """The topic rules of amqtt: a gateway writes under its own name and reads its receipts; ingest the other way.
+
+    The mirror reads what the broker says of itself.
+    """
     own = f"{ROOT}/{area}"
     leaves = ("readings/#", "readings", "birth", "state")
     publish = {gateway: [f"{own}/{gateway}/{leaf}" for leaf in leaves] for gateway in gateways}
     subscribe = {gateway: [f"{own}/{gateway}/receipts"] for gateway in gateways}
     publish[INGEST] = [f"{own}/+/receipts"]
     subscribe[INGEST] = [f"{own}/+/{leaf}" for leaf in ("readings/+", "readings", "birth", "state")]
+    subscribe[MIRROR] = ["$SYS/#"]
     return {"publish_acl": publish, "acl": subscribe}  # amqtt 0.12 takes the subscriptions under "acl" only
 
 
@@ -51,6 +57,7 @@ async def serve(settings: dict[str, Any]) -> None:
                 "amqtt.plugins.topic_checking.TopicAccessControlListPlugin": rights(
                     settings["gateways"], settings["area"]
                 ),
+                "amqtt.plugins.sys.broker.BrokerSysPlugin": {"sys_interval": SAYS_S},
             },
         }
     )

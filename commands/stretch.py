@@ -13,6 +13,7 @@ from simulators.gateway_files import write_gateway_file
 from simulators.site import SimSite, load_sim_site, places, quantities
 
 INGEST = "ingest"
+MIRROR = "mirror"
 AREA = "main"
 
 
@@ -61,7 +62,7 @@ class Sites:
         return sorted(self.simulation.glob("*/served/*.jsonl"))
 
     def password_file(self, name: str) -> Path:
-        """The password of a gateway, or of ingest."""
+        """The password of a gateway, of ingest or of the mirror."""
         return self.folder / "passwords" / name
 
     def outbox(self, gateway: str) -> Path:
@@ -78,7 +79,7 @@ def load_sites(folder: Path, names: Sequence[str]) -> Sites:
     stretch = Sites(folder.absolute(), tuple(load_sim_site(name) for name in names))
     for name in ("passwords", "outboxes", "gateways", "logs"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    for name in (*stretch.gateways, INGEST):
+    for name in (*stretch.gateways, INGEST, MIRROR):
         path = stretch.password_file(name)
         if not path.exists():
             path.touch(mode=0o600)
@@ -88,7 +89,7 @@ def load_sites(folder: Path, names: Sequence[str]) -> Sites:
 
 def passwords(stretch: Sites) -> dict[str, str]:
     """Everybody's password by name."""
-    names = (*stretch.gateways, INGEST)
+    names = (*stretch.gateways, INGEST, MIRROR)
     return {name: stretch.password_file(name).read_text("utf-8") for name in names}
 
 

@@ -166,7 +166,8 @@ def gauges(title: str, size: tuple[int, int], queries: Sequence[Query], unit: st
             "minVizHeight": 10,
             "valueMode": "text",
             "reduceOptions": _REDUCE | ({"fields": more["fields"]} if "fields" in more else {}),
-            "text": more.get("text", {}),
+            # else a few bars would have names larger than their place
+            "text": more.get("text", {"titleSize": 18, "valueSize": 28}),
         },
         # with no name of its own a bar that is the only one would stand without
         defaults={"displayName": "${__series.name}"} | _defaults(unit, more.get("color", ""), more),

@@ -23,12 +23,11 @@ from cloud.mirror.live import LiveCity
 from cloud.mirror.metrics import Metrics
 from cloud.mirror.names import names, outages
 from cloud.mirror.newest import Newest
-from cloud.mirror.quality import EVERY_S as QUALITY_EVERY_S
 from cloud.mirror.registry import Registry
 from cloud.mirror.settings import MirrorSettings
 from cloud.mirror.sites import AskUsage, SiteUsage
 from cloud.mirror.sums import sheets
-from cloud.mirror.watching import Platform, fetch, watch_gateways, watch_quality
+from cloud.mirror.watching import Platform, Quality, fetch, watch_gateways
 from cloud.mirror.writing import Boards
 from cloud.portal.live.sites import Rosters
 from cloud.store.flight import fetch_table
@@ -41,6 +40,7 @@ LOG = logging.getLogger(__name__)
 GATEWAYS_EVERY_S = 30.0
 NAMES_EVERY_S = 60.0
 PLATFORM_EVERY_S = 10.0
+QUALITY_EVERY_S = 60.0  # that is how often it looks whether an area is due
 LAST_TURN_S = 10.0
 USAGE_TIMEOUT_S = 30.0
 
@@ -68,6 +68,7 @@ class Mirror:
         asks = {name: partial(fetch_table, socket) for name, socket in settings.areas.items()}
         self.live = LiveCity(Rosters(settings.registry, time.time()), asks, settings.stale_after_s)
         self.platform = Platform(settings.scrape, settings.disks, self.metrics)
+        self.quality = Quality()
         self.broker = BrokerState(settings.broker) if settings.broker else None
         areas = settings.areas
         sites = Job("sites", BOOKS_EVERY_S, lambda now_s: self.sites.turn(self.boards, lambda: sites.going, now_s))
@@ -79,7 +80,7 @@ class Mirror:
             Job("live", LIVE_EVERY_S, lambda now_s: self.live.turn(self.boards, self.registry.known(), now_s)),
             Job("names", NAMES_EVERY_S, self._names),
             Job("gateways", GATEWAYS_EVERY_S, lambda now_s: watch_gateways(self.boards, areas, now_s)),
-            Job("quality", QUALITY_EVERY_S, lambda now_s: watch_quality(self.boards, areas, now_s)),
+            Job("quality", QUALITY_EVERY_S, lambda now_s: self.quality.turn(self.boards, areas, now_s)),
             Job("platform", PLATFORM_EVERY_S, lambda now_s: self.platform.turn(self.boards, areas, self._own, now_s)),
         )
         self.metrics_port = 0  # known once it is started

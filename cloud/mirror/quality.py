@@ -16,12 +16,12 @@ JUDGED_DAYS = 7  # findings come once a day is over, and change when readings co
 
 
 def grade_points(area: str, socket: Path, now_s: float) -> Iterator[Point]:
-    """Meter-slots of each grade in the last 24 hours. Raises StoreUnavailable."""
+    """Meter-slots of each grade in the last 24 hours, none while nothing of it is settled. Raises StoreUnavailable."""
     table = fetch_table(socket, "grades", TIMEOUT_S, start_s=int(now_s) - DAY_S, end_s=int(now_s))
     counts = dict.fromkeys(Grade, 0)
     for grade, slots in zip(table["grade"].to_pylist(), table["slots"].to_pylist(), strict=True):
         counts[Grade(grade)] += slots
-    for one, count in counts.items():
+    for one, count in counts.items() if any(counts.values()) else ():
         yield Point("quality_grade", {"area": area, "grade": one.name}, {"meter_slots": count})
 
 

@@ -12,6 +12,7 @@ from cloud.mirror import platform
 from cloud.mirror.broker import BrokerState
 from cloud.mirror.gateways import gateway_points, line_points
 from cloud.mirror.metrics import Metrics
+from cloud.mirror.quality import EVERY_S as QUALITY_EVERY_S
 from cloud.mirror.quality import finding_points, grade_points
 from cloud.mirror.scraping import Answer, Change, Samples, ask, parse
 from cloud.mirror.writing import Boards
@@ -39,12 +40,23 @@ def watch_gateways(boards: Boards, areas: Mapping[str, Path], now_s: float) -> N
             boards.write(line_points(lines), int(now_s))
 
 
-def watch_quality(boards: Boards, areas: Mapping[str, Path], now_s: float) -> None:
-    """Of all areas. Raises StoreUnavailable where one does not answer, so that it is asked again soon."""
-    for area, socket in areas.items():
-        boards.write(list(grade_points(area, socket, now_s)), int(now_s))
-        for day_s, point in finding_points(area, socket, now_s):
-            boards.write([point], day_s)
+class Quality:
+    """Asks every area now and then; soon again as long as nothing of its last day is settled."""
+
+    def __init__(self) -> None:
+        self._due_s: dict[str, float] = {}
+
+    def turn(self, boards: Boards, areas: Mapping[str, Path], now_s: float) -> None:
+        """Of all areas. Raises StoreUnavailable where one does not answer, so that it is asked again soon."""
+        for area, socket in areas.items():
+            if now_s < self._due_s.get(area, 0.0):
+                continue
+            grades = list(grade_points(area, socket, now_s))
+            boards.write(grades, int(now_s))
+            for day_s, point in finding_points(area, socket, now_s):
+                boards.write([point], day_s)
+            if grades:
+                self._due_s[area] = now_s + QUALITY_EVERY_S
 
 
 class Platform:

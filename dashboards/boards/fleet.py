@@ -31,6 +31,8 @@ def board(desk: Desk) -> Board:
                 _offline(desk),
                 _trouble(desk, "dead_meters", "sum"),
                 _trouble(desk, "lines_down", "sum"),
+            ],
+            [
                 _clocks(desk),
                 _trouble(desk, "warnings", "sum"),
                 _oldest(desk),
@@ -45,7 +47,7 @@ def board(desk: Desk) -> Board:
 
 def _stat(desk: Desk, key: str, query: str, unit: str, look: Json) -> Panel:
     about = desk.say(f"fleet.{key}_about")
-    return big(desk.say(f"fleet.{key}"), (3, 5), [Query(query)], unit, "", look=look, about=about)
+    return big(desk.say(f"fleet.{key}"), (6, 4), [Query(query)], unit, "", look=look, about=about)
 
 
 def _count(desk: Desk, key: str, function: str, field: str, color: str) -> Panel:
@@ -86,11 +88,9 @@ def _gateways(desk: Desk) -> Panel:
         "online": "online",
         "delay": "delay_s",
         "outbox": "outbox_batches",
-        "oldest": "outbox_oldest_s",
         "clock": "clock_good",
         "meters": "meters",
         "dead": "dead_meters",
-        "down": "lines_down",
         "use": "line_use_ratio_max",
         "warning": "warning_text",
         "software": "software",
@@ -98,19 +98,22 @@ def _gateways(desk: Desk) -> Panel:
     query = ask.listing("gateway_state", columns, CHOSEN, ["gateway", "site"], NOW, good=False)
     clock = words(_1=(say("state.clock_good"), GOOD), _0=(say("state.clock_bad"), WATCH))
     shown = [
-        override("gateway", displayName=say("columns.gateway"), custom__minWidth=120),
-        override("site", displayName=say("columns.site"), links=desk.link_to("site", site="${__value.raw}")),
+        override("gateway", displayName=say("columns.gateway"), custom__minWidth=148),
+        override(
+            "site",
+            displayName=say("columns.site"),
+            custom__minWidth=105,
+            links=desk.link_to("site", site="${__value.raw}"),
+        ),
         override("online", displayName=say("columns.state"), mappings=online_words(desk)),
         override("delay", displayName=say("columns.delay"), unit="s", decimals=1),
         override("outbox", displayName=say("columns.outbox")),
-        override("oldest", displayName=say("columns.oldest"), unit="s", decimals=0),
         override("clock", displayName=say("columns.clock"), mappings=clock),
         override("meters", displayName=say("columns.meters")),
         override("dead", displayName=say("columns.dead")),
-        override("down", displayName=say("columns.down")),
         override("use", displayName=say("columns.use"), unit=RATIO, decimals=0),
-        override("warning", displayName=say("columns.warning"), noValue=say("columns.none")),
-        override("software", displayName=say("columns.software")),
+        override("warning", displayName=say("columns.warning"), custom__minWidth=100, noValue=say("columns.none")),
+        override("software", displayName=say("columns.software"), custom__minWidth=120),
     ]
     return table(
         say("fleet.gateways"),

@@ -22,7 +22,7 @@ def sites_table(desk: Desk, where: str, size: tuple[int, int], *, title: str = "
         override(
             "name",
             displayName=say("columns.site"),
-            custom__minWidth=300,
+            custom__minWidth=330,
             links=desk.link_to("site", site="${__data.fields.site}"),
         ),
         override("power", displayName=say("now.electricity"), unit="kwatt", decimals=1),

@@ -10,6 +10,14 @@ from dashboards.panels import big, lines, states, table
 METER = "\"meter\" = '${meter:raw}'"
 AT_METER = f"\"level\" = 'meter' AND {METER}"
 
+# unscaled, as the meter's own display shows them
+UNITS = {
+    "electricity": {"reading": "kWh", "instant": "kW"},
+    "gas": {"reading": "m³", "instant": "m³/h"},
+    "water": {"reading": "m³", "instant": "m³/h"},
+    "heat": {"reading": "kWh", "instant": "kW"},
+}
+
 # a meter has one utility, so that a pattern finds the measurements which it has points in
 INSTANTS = (
     r"/^(electricity_power_kw|electricity_production_power_kw|gas_flow_m3_per_h|water_flow_m3_per_h|heat_power_kw)$/"
@@ -39,10 +47,9 @@ def board(desk: Desk) -> Board:
             [
                 _figure(desk, "reading", PLAIN, 1),
                 _figure(desk, "instant", GOOD, 2),
-                _words(desk, "unit"),
                 _quality(desk),
                 _age(desk),
-                _words(desk, "gateway"),
+                _gateway(desk),
             ],
             [_instants(desk), _slots(desk)],
             [_registers(desk), _state(desk)],
@@ -52,15 +59,17 @@ def board(desk: Desk) -> Board:
 
 
 def _figure(desk: Desk, field: str, color: str, decimals: int) -> Panel:
-    query = ask.latest("meter_now", METER, LIVE, field)
-    return big(desk.say(f"columns.{field}"), (4, 5), [Query(query)], "locale", color, decimals=decimals)
+    query = f'{ask.latest("meter_now", METER, LIVE, field)} GROUP BY "utility"'
+    units = [override(utility, unit=f"suffix: {unit[field]}") for utility, unit in UNITS.items()]
+    shown = [Query(query, "$tag_utility")]
+    return big(desk.say(f"columns.{field}"), (6, 5), shown, "locale", color, decimals=decimals, overrides=units)
 
 
-def _words(desk: Desk, field: str) -> Panel:
-    query = ask.listing("meter_now", {"text": field}, METER, ["meter"], LIVE, good=False)
-    links = desk.link_to("fleet", gateway="${__value.text}") if field == "gateway" else []
+def _gateway(desk: Desk) -> Panel:
+    query = ask.listing("meter_now", {"text": "gateway"}, METER, ["meter"], LIVE, good=False)
+    links = desk.link_to("fleet", gateway="${__value.text}")
     shown = [Query(query, table=True)]
-    return big(desk.say(f"columns.{field}"), (4, 5), shown, "", PLAIN, fields="/^text$/", links=links)
+    return big(desk.say("columns.gateway"), (4, 5), shown, "", PLAIN, fields="/^text$/", links=links)
 
 
 def _quality(desk: Desk) -> Panel:
@@ -165,13 +174,12 @@ def _state(desk: Desk) -> Panel:
 
 def _facts(desk: Desk) -> Panel:
     say = desk.say
-    columns = {"name": desk.column("name"), "model": "model", "gateway": "gateway", "unit": "unit"}
+    columns = {"name": desk.column("name"), "model": "model", "gateway": "gateway"}
     query = ask.listing("meter_now", columns, METER, ["site", "meter"], LIVE, good=False)
     shown = [
         override("site", displayName=say("columns.site"), links=desk.link_to("site", site="${__data.fields.site}")),
-        override("meter", displayName=say("columns.meter")),
-        override("name", displayName=say("columns.name")),
-        override("unit", displayName=say("columns.unit")),
+        override("meter", displayName=say("columns.meter"), custom__minWidth=190),
+        override("name", displayName=say("columns.name"), custom__minWidth=300),
         override("model", displayName=say("columns.model")),
         override("gateway", displayName=say("columns.gateway"), links=desk.link_to("fleet", gateway="${__value.raw}")),
     ]

@@ -73,7 +73,7 @@ def _services(desk: Desk) -> Panel:
     columns = {"well": "well", "up": "up", "memory": "rss_mb", "uptime": "uptime_s", "trouble": "trouble"}
     query = ask.listing("platform_service", columns, "", ["service"], NOW, good=False)
     shown = [
-        override("service", displayName=say("columns.service")),
+        override("service", displayName=say("columns.service"), custom__minWidth=110),
         override("well", displayName=say("columns.state"), mappings=_well(desk)),
         override("up", displayName=say("columns.up"), mappings=_up(desk)),
         override("memory", displayName=say("columns.memory"), unit="decmbytes", decimals=0),

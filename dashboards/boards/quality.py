@@ -1,11 +1,13 @@
 """Data quality: how much is really there, how much is estimated, and what the rules found."""
 
+from collections.abc import Mapping
+
 from cloud.metering.quality import GRADES, RULES
 from dashboards import influxql as ask
 from dashboards.boards.common import HOUR, RATIO, USED, Desk, Utility
 from dashboards.grafana import Board, Panel, Query, override, steps
 from dashboards.palette import BAD, GOOD, OF_UTILITY, PLAIN, WATCH
-from dashboards.panels import big, colored, gauges, lines, table
+from dashboards.panels import big, colored, lines, table
 
 CITY = "\"level\" = 'city'"
 
@@ -26,7 +28,8 @@ def board(desk: Desk) -> Board:
         rows=[
             [*(_coverage(desk, utility) for utility in USED), _quarantine(desk)],
             [_course(desk, "coverage_ratio"), _course(desk, "estimated_ratio")],
-            [_grades(desk), _findings(desk), _dongs(desk)],
+            [_grades(desk), _findings(desk)],
+            [_dongs(desk)],
         ],
     )
 
@@ -82,36 +85,33 @@ def _course(desk: Desk, field: str) -> Panel:
 
 def _grades(desk: Desk) -> Panel:
     say = desk.say
+    names = {grade.name: f"{grade.name} · {say(f'grade.{grade.name}')}" for grade in GRADES}
     query = ask.summed("quality_grade", "meter_slots", "grade", "area", "2h")
-    names = [override(grade.name, displayName=f"{grade.name} · {say(f'grade.{grade.name}')}") for grade in GRADES]
-    return gauges(
-        say("quality.grades"),
-        (8, 12),
-        [Query(query, "$tag_grade")],
-        "short",
-        overrides=names,
-        color=GOOD,
-        min=0,
-        about=say("quality.grades_about"),
-    )
+    return _counts(desk, "grades", "grade", query, names)
 
 
 def _findings(desk: Desk) -> Panel:
     say = desk.say
     query = ask.summed("quality_finding", "findings", "rule", "area", "3d")
-    names = {rule.name: {"text": f"{name.id} · {say(f'rule.{name.id}')}"} for rule, name in RULES.items()}
+    names = {str(rule.name): f"{name.id} · {say(f'rule.{name.id}')}" for rule, name in RULES.items()}
+    return _counts(desk, "findings", "rule", query, names)
+
+
+def _counts(desk: Desk, key: str, tag: str, query: str, names: Mapping[str, str]) -> Panel:
+    say = desk.say
+    mappings = [{"type": "value", "options": {value: {"text": text} for value, text in names.items()}}]
     shown = [
-        override("rule", displayName=say("columns.rule"), mappings=[{"type": "value", "options": names}]),
-        override("sum", displayName=say("columns.found")),
+        override(tag, displayName=say(f"columns.{tag}"), mappings=mappings),
+        override("sum", displayName=say("columns.found"), unit="locale", custom__width=80),
     ]
     return table(
-        say("quality.findings"),
-        (9, 12),
+        say(f"quality.{key}"),
+        (12, 12),
         [Query(query, table=True)],
         shown,
         sort=say("columns.found"),
         falling=True,
-        about=say("quality.findings_about"),
+        about=say(f"quality.{key}_about"),
     )
 
 
@@ -128,7 +128,7 @@ def _dongs(desk: Desk) -> Panel:
     ]
     return table(
         say("quality.dongs"),
-        (7, 12),
+        (24, 8),
         [Query(query, table=True)],
         shown,
         sort=say("columns.coverage"),

@@ -129,21 +129,19 @@ def _meters(desk: Desk) -> Panel:
         "instant": "instant",
         "age": "age_s",
         "gateway": "gateway",
-        "model": "model",
     }
     query = ask.listing("meter_now", columns, HERE, ["meter"], LIVE, good=False)
     to_meter = desk.link_to("meter", site="${site:raw}", meter="${__data.fields.meter}")
     to_gateway = desk.link_to("fleet", gateway="${__value.raw}")
     shown = [
-        override("meter", displayName=say("columns.meter"), links=to_meter),
-        override("name", displayName=say("columns.name")),
+        override("meter", custom__hidden=True),
+        override("name", displayName=say("columns.meter"), custom__minWidth=280, links=to_meter),
         override("state", displayName=say("columns.state"), mappings=quality_words(desk)),
         override("reading", displayName=say("columns.reading"), decimals=1),
-        override("instant", displayName=say("columns.instant_units"), decimals=2),
+        override("instant", displayName=say("columns.instant_units"), custom__minWidth=130, decimals=2),
         override("unit", displayName=say("columns.unit")),
         override("age", displayName=say("columns.age"), unit="s", decimals=0),
-        override("gateway", displayName=say("columns.gateway"), links=to_gateway),
-        override("model", displayName=say("columns.model")),
+        override("gateway", displayName=say("columns.gateway"), custom__minWidth=130, links=to_gateway),
     ]
     return table(
         say("site.meters"),

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -88,6 +89,18 @@ def test_what_it_cannot_do_is_one_line(tmp_path: Path, folder: str, more: list[s
     assert demo.returncode in (1, 2)
     assert len(error.splitlines()) == 1
     assert (tmp_path / "file").exists()
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        _demo(tmp_path, "--port", str(other.getsockname()[1])) as demo,
+    ):
+        _, error = demo.communicate(timeout=20)
+    assert demo.returncode == 1
+    assert error.startswith("bitgoeul: --port ")
+    assert len(error.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_demos_do_not_share_a_folder_and_a_part_that_ends_is_missed(tmp_path: Path) -> None:

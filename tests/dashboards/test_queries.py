@@ -35,6 +35,7 @@ LAST = (
     'SELECT last("value") FROM "usage_electricity_kwh" WHERE "site" = \'hanam\' AND time < now() - 1d',
     'SELECT last("lag_s") FROM "platform_mirror" WHERE time > now() - 1m',
     'SELECT last("requests_per_s") FROM "platform_portal" WHERE time > now() - 1m',
+    'SELECT last("messages_sent_per_s") FROM "platform_broker" WHERE time > now() - 1m',
     'SELECT last("sums_took_s") FROM "platform_settle" WHERE time > now() - 1m',
     'SELECT last("choice_ko") FROM "site_names" WHERE time > now() - 10m',
     'SELECT last("meter_slots") FROM "quality_grade" WHERE time > now() - 2h',
