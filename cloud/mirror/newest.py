@@ -14,6 +14,8 @@ from cloud.mirror.sums import ALL, EMITTING, MEASUREMENTS, Span, answers, qualit
 from cloud.totals.query import Level, Totals
 
 BACK = (1, 7)  # days
+# What was counted may differ by this share; above, a change would tell of meters and outages, and not of use.
+COMPARABLE_RATIO = 0.02
 ABOVE: tuple[Level, ...] = ("city", "district")
 PLACED: tuple[Level, ...] = ("district", "dong")
 NOW = {"district": "district_now", "dong": "dong_now"}
@@ -142,15 +144,25 @@ def _value(sums: _Sums, name: str) -> float | None:
 
 def _compared(name: str, today: _Sums, yesterday: _Sums, week_ago: _Sums) -> Fields:
     now, day, week = (_value(sums, name) for sums in (today, yesterday, week_ago))
+    comparable = [_comparable(_counted(today, name), _counted(sums, name)) for sums in (yesterday, week_ago)]
     estimated = any(one.estimated for key, one in today.items() if name == CO2 or key == COMPARED[name])
     return {
         "today": now,
         "yesterday": day,
         "week_ago": week,
-        "change_day_ratio": _change(now, day),
-        "change_week_ratio": _change(now, week),
+        "change_day_ratio": _change(now, day) if comparable[0] else None,
+        "change_week_ratio": _change(now, week) if comparable[1] else None,
         "quality": MISSING if now is None else int(estimated),
     }
+
+
+def _counted(sums: _Sums, name: str) -> int:
+    keys = EMITTING if name == CO2 else (COMPARED[name],)
+    return sum(sums[key].counted for key in keys if key in sums)
+
+
+def _comparable(one: int, other: int) -> bool:
+    return abs(one - other) <= COMPARABLE_RATIO * max(one, other)
 
 
 def _change(now: float | None, before: float | None) -> float | None:

@@ -148,7 +148,7 @@ def quality(value: pa.Array, estimated_count: pa.ChunkedArray) -> pa.Array:
 
 
 def _emissions(rows: pa.Table) -> pa.Table:
-    """By utility, and all together where each utility that has a factor is known."""
+    """By utility, and the sum of those that are known; `counted` and `expected` say how much that is of all."""
     parts = []
     for utility, direction in EMITTING:
         of = _of(rows, utility, direction)

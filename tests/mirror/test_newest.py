@@ -22,7 +22,13 @@ def newest(tmp_path: Path) -> Newest:
         tmp_path / "main",
         {
             DAY - 7: [atom(0, CHUNGJANG, 4_000), atom(9, CHUNGJANG, 9_000)],
-            DAY - 1: [atom(0, CHUNGJANG, 5_000), atom(1, CHUNGJANG, 3_000), atom(2, CHUNGJANG, 77_000)],
+            DAY - 1: [
+                atom(0, CHUNGJANG, 5_000),
+                atom(1, CHUNGJANG, 3_000, counted=5),
+                atom(1, YANG, 0),
+                atom(1, 0, 0),
+                atom(2, CHUNGJANG, 77_000),
+            ],
             DAY: [
                 atom(0, CHUNGJANG, 5_000),
                 atom(1, CHUNGJANG, 1_000, counted=5, estimated_count=1),
@@ -44,7 +50,7 @@ def test_only_what_was_by_the_same_time_is_compared(newest: Newest) -> None:
         "yesterday": 8.0,
         "week_ago": 4.0,
         "change_day_ratio": 1.25,
-        "change_week_ratio": 3.5,
+        "change_week_ratio": None,  # of far fewer meters: that it is more than then says nothing
         "quality": 1,
     }
     assert found["district", "2", "electricity"]["today"] == 6.0
