@@ -49,12 +49,15 @@ class InfluxSettings:
 
 
 class Refused(Exception):
-    """These lines, or some of them, will never be taken as they are; `dropped` is how many, where that is said."""
+    """These lines, or some of them, will never be taken as they are; `dropped` is how many, where that is said.
 
-    def __init__(self, why: str) -> None:
+    It is said last, in 2.7 after the oldest and the newest line: it is looked for in all of `said`.
+    """
+
+    def __init__(self, why: str, said: str) -> None:
         super().__init__(why)
-        said = re.search(r"\bdropped=(\d{1,9})\b", why)
-        self.dropped = int(said[1]) if said else None
+        counts = re.findall(r"\bdropped=(\d{1,9})\b", said)
+        self.dropped = int(counts[-1]) if counts else None
 
 
 class InfluxConnection:
@@ -140,10 +143,11 @@ class InfluxConnection:
         raise self._failure(answer)
 
     def _failure(self, answer: urllib3.BaseHTTPResponse) -> Exception:
-        said = answer.data[:300].decode("utf-8", "replace").strip()
+        whole = answer.data.decode("utf-8", "replace").strip()
+        said = whole[:300]
         why = f"{self.settings.url}: {answer.status} {said}"
         if answer.status in (400, 413, 422):
-            return Refused(why)
+            return Refused(why, whole)
         if answer.status in (401, 403):
             return Problem(f"{why} (사용자, 비밀번호, 토큰을 확인하십시오)", f"{why} (check user, password and token)")
         if answer.status == 404:

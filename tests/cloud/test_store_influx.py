@@ -105,6 +105,15 @@ def test_refused_lines_are_told_from_everything_else(status: int) -> None:
         InfluxConnection(InfluxSettings(url, "energy")).write(LINE)
 
 
+def test_how_many_were_refused_is_found_at_the_end_of_a_long_answer() -> None:
+    point = "water_volume_m3,meter=a-meter-with-a-long-name at 2020-09-13T12:26:40Z dropped because it violates a bound"
+    said = f"partial write: dropped 2 points outside retention policy - oldest point {point}, newest point {point}"
+    body = json.dumps({"message": f"{said} dropped=2 for database: 0a1b for retention policy: autogen"}).encode()
+    with writes_answered(422, body) as url, pytest.raises(Refused, match="partial write") as raised:
+        InfluxConnection(InfluxSettings(url, "energy")).write(LINE)
+    assert raised.value.dropped == 2
+
+
 @pytest.mark.parametrize(
     ("status", "said"), [(401, "check user, password and token"), (403, "check user"), (404, "create it first")]
 )
