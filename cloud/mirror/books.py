@@ -63,15 +63,16 @@ class Books:
             manifests = {folder.name: read_manifest(folder) for folder in self.folders}
         except OSError as error:
             raise StoreUnavailable(f"totals: {error}") from error
-        recent = today - SLOT_DAYS + 1
+        recent, oldest = today - SLOT_DAYS + 1, today - self.history_days + 1
         slots = _versions({area: manifest.slots for area, manifest in manifests.items()}, _day)
         months = _versions({area: manifest.days for area, manifest in manifests.items()}, _month)
         there = {span: version for span, version in slots.items() if span.first >= recent}
         there |= {replace(span, daily=True): version for span, version in there.items()}
         there |= {
-            replace(span, end=min(span.end, recent)): version
+            # older than the database keeps would be refused by it
+            replace(span, first=max(span.first, oldest), end=min(span.end, recent)): version
             for span, version in months.items()
-            if span.first < recent and span.end > today - self.history_days
+            if max(span.first, oldest) < min(span.end, recent)
         }
         return dict.fromkeys((span for span in self._seen if span.first >= recent), ()) | there
 

@@ -44,10 +44,10 @@ def atoms(day: int) -> list[Atom]:
     ]
 
 
-def books(folder: Path) -> Books:
+def books(folder: Path, history_days: int = 400) -> Books:
     """Of an area's totals."""
     totals = Totals([folder])
-    return Books("totals", [folder], 400, lambda span: sheets(totals, shipped_regions(), span))
+    return Books("totals", [folder], history_days, lambda span: sheets(totals, shipped_regions(), span))
 
 
 def turn(one: Books, database: Boards, now_s: float = NOW_S) -> int:
@@ -88,6 +88,13 @@ def test_the_database_has_exactly_what_totals_answer(tmp_path: Path, influx: Ser
             at = row["time"], row["level"], row["region"], row["type"]
             found[at] = milli, row["counted"], row["expected"], row["quality"] == 1
         assert found == wanted
+
+
+def test_nothing_older_than_the_days_is_mirrored(tmp_path: Path, influx: Server) -> None:
+    write(tmp_path / "main", {day: atoms(day) for day in (DAY - 51, DAY - 50, DAY - 49)})
+    turn(books(tmp_path / "main", history_days=51), boards(influx, "aged"), begin_s(DAY) + 10)
+    found = points(influx, "aged", "usage_electricity_kwh_daily", "\"level\" = 'city' AND \"type\" = 'all'")
+    assert [row["time"] for row in found] == [begin_s(DAY - 50), begin_s(DAY - 49)]
 
 
 def test_carbon_is_of_what_came_in(tmp_path: Path, influx: Server) -> None:
