@@ -17,7 +17,7 @@ CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs chromium (Debian package chromium)")
 
 AUDIT = (Path(__file__).parent / "audit.js").read_text("utf-8")
-PATIENCE_MS = 8000
+PATIENCE_MS = 60_000  # where no time is promised: other tests may keep the machine busy
 FRESH = "#status[data-state=live]"
 STATES = ("ok", "partial", "missing", "none")  # each is somewhere on the page below
 SITES = (
@@ -72,6 +72,7 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         )
+        expect.set_options(timeout=PATIENCE_MS)
         yield started
         started.close()
 
@@ -131,13 +132,14 @@ def test_without_script_the_page_is_whole(browser: Browser, portal: Portal, visi
     context.close()
 
 
+@pytest.mark.alone
 def test_with_script_numbers_change_within_two_seconds_and_curves_are_drawn(portal: Portal, visit: Visit) -> None:
     visit.page.goto(portal.url)
     number = visit.page.locator("[data-cell='hanam/electricity'] [data-part=now]")
     for _ in range(2):
         before = number.inner_text()
         expect(number).not_to_have_text(before, timeout=2000)
-    visit.page.wait_for_selector(".city .electricity .line[d]", state="attached", timeout=8000)
+    visit.page.wait_for_selector(".city .electricity .line[d]", state="attached", timeout=PATIENCE_MS)
     assert "M" in (visit.page.locator(".city .electricity .tip").get_attribute("d") or "")
     states = set(visit.page.locator("[data-cell]").evaluate_all("nodes => nodes.map(node => node.dataset.state)"))
     assert states >= set(STATES)
@@ -222,12 +224,12 @@ def test_an_area_that_falls_silent_is_admitted_once_and_then_mended(folder: Path
         with serve_area(folder / "own", live):
             page.goto(portal.url)
             page.wait_for_selector(FRESH)
-        page.wait_for_selector("#status[data-state=late]", timeout=10_000)
+        page.wait_for_selector("#status[data-state=late]", timeout=PATIENCE_MS)
         expect(page.locator("#status")).to_contain_text("수집 서버(main)가 응답하지 않습니다.")
         expect(page.locator("#status")).to_contain_text("초 전 자료입니다")
         expect(page.locator("#announcement")).to_contain_text("수집 서버(main)가 응답하지 않습니다.")
         with serve_area(folder / "own", live):
-            page.wait_for_selector(FRESH, timeout=5000)
+            page.wait_for_selector(FRESH, timeout=PATIENCE_MS)
             expect(page.locator("#announcement")).to_have_text("자료가 다시 들어옵니다.")
         context.close()
 
@@ -239,9 +241,9 @@ def test_a_portal_that_goes_away_is_missed_and_found_again(folder: Path, browser
         with Portal(folder / "registry", f"main={folder}/again") as portal:
             page.goto(portal.url)
             page.wait_for_selector(FRESH)
-        expect(page.locator("#status")).to_contain_text("연결이 끊겨 다시 연결하고 있습니다.", timeout=10_000)
+        expect(page.locator("#status")).to_contain_text("연결이 끊겨 다시 연결하고 있습니다.", timeout=PATIENCE_MS)
         with Portal(folder / "registry", f"main={folder}/again", options=("--port", str(portal.port))):
-            page.wait_for_selector(FRESH, timeout=15_000)
+            page.wait_for_selector(FRESH, timeout=PATIENCE_MS)
     context.close()
 
 
@@ -266,5 +268,5 @@ def test_a_page_of_other_sites_is_loaded_anew(folder: Path, browser: Browser) ->
         page.wait_for_selector(FRESH)
         assert page.locator("#site-suwan").count() == 0
         write_sites(folder / "grows", *SITES)
-        expect(page.locator("#site-suwan")).to_be_visible(timeout=20_000)
+        expect(page.locator("#site-suwan")).to_be_visible(timeout=PATIENCE_MS)
     context.close()
