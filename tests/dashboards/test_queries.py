@@ -36,6 +36,8 @@ LAST = (
     'SELECT last("lag_s") FROM "platform_mirror" WHERE time > now() - 1m',
     'SELECT last("requests_per_s") FROM "platform_portal" WHERE time > now() - 1m',
     'SELECT last("messages_sent_per_s") FROM "platform_broker" WHERE time > now() - 1m',
+    # a rate over six hours compares buckets of 30 s, of which the first point begins one
+    'SELECT last("batches_total") FROM "platform_ingest" WHERE time < now() - 40s',
     'SELECT last("sums_took_s") FROM "platform_settle" WHERE time > now() - 1m',
     'SELECT last("choice_ko") FROM "site_names" WHERE time > now() - 10m',
     'SELECT last("meter_slots") FROM "quality_grade" WHERE time > now() - 2h',
