@@ -1,6 +1,7 @@
 """One question a second, whatever the listeners and the areas do."""
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import AsyncIterator, MutableMapping
@@ -145,13 +146,17 @@ def test_a_listener_that_takes_nothing_is_let_go_and_a_slow_one_skips(roster: Ro
     assert frames[-1] - frames[0] > len(frames) - 1
 
 
-def test_an_area_that_is_silent_is_said_to_be_and_found_again_over_its_socket(roster: Roster, tmp_path: Path) -> None:
+def test_an_area_that_is_silent_is_said_to_be_and_found_again_over_its_socket(
+    roster: Roster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "cloud.portal.live.feed")
     city, socket = City(), tmp_path / "main.sock"
 
     async def watch() -> None:
         async with running(Feed(lambda _: roster, {"main": lambda name: fetch_table(socket, name)}, 30)) as feed:
             first = await feed.after(1)
             assert first.views["ko"].status.state == "none"
+            await feed.after((await feed.after(first.n)).n)
             assert "main" in first.views["ko"].status.text
             with serve_area(socket, city.live):
                 live = await until(feed, "live")
@@ -164,6 +169,8 @@ def test_an_area_that_is_silent_is_said_to_be_and_found_again_over_its_socket(ro
             assert again.snapshot.city["water_flow_m3_per_h"].value != live.snapshot.city["water_flow_m3_per_h"].value
 
     asyncio.run(watch())
+    said = [record.getMessage().split()[0] for record in caplog.records]
+    assert said == ["event=area-silent", "event=area-answers"] * 2
 
 
 def test_sites_that_come_and_go_are_shown_so_from_the_next_frame_on(tmp_path: Path) -> None:

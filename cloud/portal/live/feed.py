@@ -41,6 +41,7 @@ class _Area:
     gateways: list[Gateway] = field(default_factory=list)
     answered_s: float | None = None
     answering: bool = False
+    failing: bool = False
     asked: int = 0
     question: asyncio.Future[None] | None = None
 
@@ -151,13 +152,15 @@ class Feed:
 
 
 def _note_answer(area: _Area, now_s: float) -> None:
-    """Take note of how the question went, and say so once in the log."""
+    """Take note of how the question went, and say so in the log where it went otherwise than the one before."""
     question = area.question
-    if question is not None and question.done() and (error := question.exception()) is not None:
-        if not isinstance(error, StoreUnavailable):
+    if question is not None and question.done():
+        error = question.exception()
+        if error is not None and not isinstance(error, StoreUnavailable):
             raise error
-        if area.answering or area.answered_s is None:
+        if error is not None and not area.failing:
             _log.warning("event=area-silent area=%s error=%r", area.name, str(error))
+        area.failing = error is not None
     answering = area.answered_s is not None and now_s - area.answered_s <= SILENT_AFTER_S
     if answering and not area.answering:
         _log.info("event=area-answers area=%s", area.name)

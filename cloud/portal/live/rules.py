@@ -108,10 +108,11 @@ def snapshot(live: pa.Table, roster: Roster, trails: Trails, clock: Clock) -> Sn
         mains = roster.expected(utility, "main")
         sums[NOW[utility]] = sum_rows(moment.net, mains, roster)
         sums[DAY[utility]] = sum_rows(day.net, mains, roster)
+    rows = zip(*(one.figures() for one in sums.values()), strict=True)
     return Snapshot(
         made_s=clock.now_s,
         midnight_s=clock.midnight_s(),
-        rows=tuple({name: one.figure(i) for name, one in sums.items()} for i in range(len(roster.rows))),
+        rows=tuple(dict(zip(sums, row, strict=True)) for row in rows),
         city={name: one.total() for name, one in sums.items()},
         tick=_newest(live, clock),
         unlisted_series=unlisted(live, roster),

@@ -1,6 +1,7 @@
 """PURE: one number a meter → one figure a row, each with how much of it is really there."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -61,36 +62,48 @@ class Sums:
     since_last_s: Ints
     reasons: Ints
 
-    def figure(self, row: int) -> Figure:
-        """One row's."""
-        return self._over(slice(row, row + 1))
+    def figures(self) -> list[Figure]:
+        """Each row's."""
+        counts = self.counted > 0
+        since = counts & (self.since_last_s > 0)
+
+        def told(values: Floats | Ints, there: Bools) -> list[Any]:
+            return [one if yes else None for one, yes in zip(values.tolist(), there.tolist(), strict=True)]
+
+        return list(
+            map(
+                Figure,
+                told(self.value, counts),
+                self.expected.tolist(),
+                self.counted.tolist(),
+                told(self.newest_s, counts),
+                told(self.oldest_s, counts),
+                np.where(counts, self.derived, 0).tolist(),
+                told(self.since_first_s, since),
+                told(self.since_last_s, since),
+                [REASONS[at] for at in self.reasons.argmax(axis=1)],  # all 0: the first, which says nothing
+            )
+        )
 
     def total(self) -> Figure:
         """All rows together."""
-        return self._over(slice(None))
+        counts = self.counted > 0
+        together = Sums(
+            value=np.array([self.value[counts].sum()]),
+            expected=np.array([self.expected.sum()]),
+            counted=np.array([self.counted.sum()]),
+            derived=np.array([self.derived[counts].sum()]),
+            newest_s=np.array([self.newest_s[counts].max(initial=0)]),
+            oldest_s=np.array([self.oldest_s[counts].min(initial=_NEVER_S)]),
+            since_first_s=np.array([self.since_first_s[counts].min(initial=_NEVER_S)]),
+            since_last_s=np.array([self.since_last_s[counts].max(initial=0)]),
+            reasons=self.reasons.sum(axis=0, keepdims=True),
+        )
+        return together.figures()[0]
 
     def without(self, rows: Bools) -> "Sums":
         """The same with `rows` counting nothing."""
         return replace(self, counted=np.where(rows, 0, self.counted), value=np.where(rows, 0.0, self.value))
-
-    def _over(self, rows: slice) -> Figure:
-        expected, reasons = int(self.expected[rows].sum()), self.reasons[rows].sum(axis=0)
-        reason = REASONS[int(reasons.argmax())] if reasons.any() else ""
-        counts = self.counted[rows] > 0
-        if not counts.any():
-            return Figure(expected=expected, reason=reason)
-        since_last_s = int(self.since_last_s[rows][counts].max())
-        return Figure(
-            value=float(self.value[rows][counts].sum()),
-            expected=expected,
-            counted=int(self.counted[rows].sum()),
-            newest_s=int(self.newest_s[rows][counts].max()),
-            oldest_s=int(self.oldest_s[rows][counts].min()),
-            derived=int(self.derived[rows][counts].sum()),
-            since_first_s=int(self.since_first_s[rows][counts].min()) if since_last_s else None,
-            since_last_s=since_last_s or None,
-            reason=reason,
-        )
 
 
 def sum_rows(measured: Measured, expected: Bools, roster: Roster) -> Sums:
