@@ -12,7 +12,7 @@ from collections import Counter
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -74,7 +74,7 @@ class Receiver:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def wait_connected(self, timeout_s: float = 10.0) -> None:
+    def wait_connected(self, timeout_s: float = 60.0) -> None:
         """Return once it is subscribed, after its broker came back too."""
         assert self._subscribed.wait(timeout_s), "the receiver found no broker"
 
@@ -98,9 +98,9 @@ class Receiver:
         """Publish a receipt of any content."""
         self.publish_raw(gateway, encode(receipt))
 
-    def publish_raw(self, gateway: Address, payload: bytes, *, retain: bool = False) -> None:
-        """Publish whatever bytes where receipts are expected."""
-        self._client.publish(topic(gateway.area, gateway.gateway, "receipts"), payload, qos=1, retain=retain)
+    def publish_raw(self, gateway: Address, payload: bytes, *, retain: bool = False) -> MQTTMessageInfo:
+        """Publish whatever bytes where receipts are expected; what is returned can be waited for."""
+        return self._client.publish(topic(gateway.area, gateway.gateway, "receipts"), payload, qos=1, retain=retain)
 
     def identities(self) -> Counter[str]:
         """How often each batch came."""

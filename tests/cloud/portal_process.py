@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,7 +15,7 @@ STARTS_WITHIN_S = 30
 
 
 class Portal:
-    """A context manager; `url` has no slash at its end. `log` collects what the process said when it has ended."""
+    """A context manager; `url` has no slash at its end. `log` collects what the process says."""
 
     def __init__(self, registry: Path, *areas: str, options: tuple[str, ...] = ()) -> None:
         arguments = ["cloud", "portal", "--registry", str(registry), "--port", "0", *options]
@@ -29,6 +30,9 @@ class Portal:
         )
         self.url = self._address()
         self.port = int(self.url.rpartition(":")[2])
+        # a pipe that nobody reads is full one day, and the portal then waits for ever
+        self._reading = threading.Thread(target=self._read_log, daemon=True)
+        self._reading.start()
 
     def _address(self) -> str:
         assert self.process.stderr is not None
@@ -39,12 +43,18 @@ class Portal:
         self.process.communicate(timeout=STARTS_WITHIN_S)
         raise AssertionError(f"the portal did not start:\n{self.log}")
 
+    def _read_log(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as lines:
+            for line in lines:
+                self.log += line
+
     def stop(self) -> int:
         """Ask it to end; its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        _, rest = self.process.communicate(timeout=STARTS_WITHIN_S)
-        self.log += rest
-        return self.process.returncode
+        status = self.process.wait(timeout=STARTS_WITHIN_S)
+        self._reading.join(timeout=STARTS_WITHIN_S)
+        return status
 
     def __enter__(self) -> Self:
         return self

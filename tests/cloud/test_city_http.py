@@ -44,7 +44,7 @@ def portal(folder: Path) -> Iterator[Portal]:
 
 def until(there: Callable[[], bool]) -> None:
     """Wait for it."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not there():
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -62,7 +62,7 @@ def test_no_message_is_lost_while_others_subscribe(tmp_path: Path) -> None:
             for n in range(MESSAGES // len(GATEWAYS)):
                 speaker.publish(topic("main", gateway, "readings"), f"{gateway}-{n}".encode(), qos=1)
             speaker.subscribe(topic("main", gateway, "receipts"), 1)
-        deadline_s = time.monotonic() + 20
+        deadline_s = time.monotonic() + 60
         while len(came) < MESSAGES and time.monotonic() < deadline_s:
             time.sleep(0.05)
         assert len(came) == MESSAGES

@@ -28,7 +28,7 @@ def test_a_small_city_on_a_broker(tmp_path: Path) -> None:
             assert time.monotonic() < deadline, city.last_words()
             time.sleep(0.1)
         city.terminate()
-        assert city.wait(10) == 0
+        assert city.wait(60) == 0
         assert {state.status for state in receiver.states[-10:]} == {"offline"}
     spans = snapshot.load(tmp_path / "city" / "registry").spans
     names = {f"{row['meter']}/{row['quantity']}" for row in spans.select(["meter", "quantity"]).to_pylist()}

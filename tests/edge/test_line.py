@@ -74,7 +74,7 @@ class Run:
 
     async def wait(self, done: Callable[[], bool]) -> None:
         """Return when that is so."""
-        deadline_s = time.monotonic() + 15
+        deadline_s = time.monotonic() + 60
         while not done():
             assert time.monotonic() < deadline_s, "the line has stalled"
             await asyncio.sleep(0.02)  # what is waited for is not the test's to announce

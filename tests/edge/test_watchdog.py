@@ -36,7 +36,7 @@ class Manager:
             except BlockingIOError:
                 return words
 
-    def wait_for(self, beginning: str, timeout_s: float = 10.0) -> str:
+    def wait_for(self, beginning: str, timeout_s: float = 60.0) -> str:
         """The first word that begins so."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -147,7 +147,7 @@ def test_the_process_notifies_a_socket_without_a_folder_and_logs_for_journald(si
             manager.wait_for("WATCHDOG=1")
         finally:
             process.terminate()
-            _, log = process.communicate(timeout=10)
+            _, log = process.communicate(timeout=60)
             manager.socket.close()
     assert process.returncode == 0
     assert "<6>edge.agent gateway-started gateway=main/hanam-01 lines=1 meters=1 outbox_batches=0\n" in log

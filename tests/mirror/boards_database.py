@@ -44,7 +44,7 @@ def boards(server: Server, database: str) -> Boards:
 def ask(server: Server, database: str, query: str) -> list[Row]:
     """The rows of all series, tags and fields alike; time in seconds. Fields that are null are left out."""
     words = urlencode({"db": database, "epoch": "s", "q": query})
-    answer = urllib3.request("GET", f"http://{server.host}:{server.port}/query?{words}", timeout=10.0, retries=False)
+    answer = urllib3.request("GET", f"http://{server.host}:{server.port}/query?{words}", timeout=60.0, retries=False)
     (result,) = json.loads(answer.data)["results"]
     assert "error" not in result, result
     rows = []

@@ -203,7 +203,7 @@ def test_it_runs_by_itself_and_says_how_it_is(area: ServedArea, influx: Server) 
     mirror.start()
     try:
         assert ask(mirror.metrics_port, "/healthz")["ok"] in (True, False)
-        connection = http.client.HTTPConnection("127.0.0.1", mirror.metrics_port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", mirror.metrics_port, timeout=30)
         connection.request("GET", "/metrics")
         assert b"bitgoeul_mirror_points_total" in connection.getresponse().read()
         connection.close()
@@ -214,7 +214,7 @@ def test_it_runs_by_itself_and_says_how_it_is(area: ServedArea, influx: Server) 
 
 def ask(port: int, path: str) -> Row:
     """A JSON answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("GET", path)
     found: Row = json.loads(connection.getresponse().read())
     connection.close()

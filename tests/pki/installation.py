@@ -109,7 +109,7 @@ class Ear:
         granted = threading.Event()
         self.client.on_subscribe = lambda *_: granted.set()
         self.client.subscribe([(one, 1) for one in filters])
-        assert granted.wait(5)
+        assert granted.wait(60)
 
     def publish(self, topic: str, payload: bytes = b"{}", *, retain: bool = False) -> None:
         """Return once the broker has it."""
@@ -150,7 +150,7 @@ def connected(installation: Installation, credentials: Path, client_id: str = ""
         client.loop_stop()
 
 
-def until(condition: Callable[[], object], what: str, timeout_s: float = 10.0) -> None:
+def until(condition: Callable[[], object], what: str, timeout_s: float = 60.0) -> None:
     """Wait for it."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -78,7 +78,7 @@ class Session:
     def log_in(self) -> bool:
         """Whether the session was taken up again. Raises OSError where we are not let in."""
         with (
-            socket.create_connection(("localhost", self.port), timeout=5) as plain,
+            socket.create_connection(("localhost", self.port), timeout=30) as plain,
             self.context.wrap_socket(plain, server_hostname="localhost", session=self.kept) as stream,
         ):
             length = len(self.name)

@@ -35,7 +35,7 @@ def shown_serial(made: Installation, credentials: Path) -> int:
     """Of the certificate that the broker shows."""
     context = ssl.create_default_context(cafile=credentials)
     context.load_cert_chain(credentials)
-    plain = socket.create_connection((made.broker.host, made.broker.port), timeout=5)
+    plain = socket.create_connection((made.broker.host, made.broker.port), timeout=30)
     with plain, context.wrap_socket(plain, server_hostname="localhost") as stream:
         return int(str((stream.getpeercert() or {})["serialNumber"]), 16)
 
@@ -65,7 +65,7 @@ def test_what_changes_is_read_again_but_nothing_broken(shell: tuple[str, ...], t
         assert not let_in(made, bad)
         began_s = time.monotonic()
         children = script.children(recursive=True)
-        server.stop(timeout_s=5.0)
+        server.stop(timeout_s=30)
         assert time.monotonic() - began_s < 3
         assert not [child for child in children if child.is_running() and child.name() == "mosquitto"]
 
@@ -76,11 +76,11 @@ def test_it_ends_with_its_broker(tmp_path: Path) -> None:
         script = psutil.Process(server.pid)
         (broker,) = [child for child in script.children() if child.name() == "mosquitto"]
         os.kill(broker.pid, signal.SIGKILL)
-        assert script.wait(5) != 0  # so that whoever restarts containers does
+        assert script.wait(60) != 0  # so that whoever restarts containers does
 
 
 def test_it_does_not_start_a_broker_without_its_list(tmp_path: Path) -> None:
     made = install(tmp_path)
     (made.pki / BROKER / CRL).unlink()
     with pytest.raises(Problem, match="not started"):
-        made.broker.start(timeout_s=5)
+        made.broker.start(timeout_s=30)

@@ -124,7 +124,7 @@ def test_one_at_a_time_writes_and_sees_what_the_one_before_wrote(engine: Engine)
     other = threading.Thread(target=second)
     with writing(engine) as connection:
         other.start()
-        assert inside.wait(5)
+        assert inside.wait(60)
         other.join(0.3)
         assert other.is_alive()
         row: dict[str, object] = dict.fromkeys(schema_of(outages).names)

@@ -60,7 +60,7 @@ class Client:
             self.topics.append(message.topic)
             self._changed.notify_all()
 
-    def until(self, what: Callable[[], bool], timeout_s: float = 5.0) -> bool:
+    def until(self, what: Callable[[], bool], timeout_s: float = 60.0) -> bool:
         with self._changed:
             return self._changed.wait_for(what, timeout_s)
 
@@ -68,7 +68,7 @@ class Client:
         done = threading.Event()
         self.client.on_subscribe = lambda *_: done.set()
         self.client.subscribe(topic, qos=1)
-        assert done.wait(5.0)
+        assert done.wait(60.0)
 
     def publish(self, topic: str) -> None:
         self.client.publish(topic, b"x", qos=1).wait_for_publish(5.0)
@@ -79,7 +79,7 @@ class Client:
 
 
 def _get(server: servers.Server, path: str) -> bytes:
-    with contextlib.closing(http.client.HTTPConnection(server.host, server.port, timeout=5.0)) as connection:
+    with contextlib.closing(http.client.HTTPConnection(server.host, server.port, timeout=30)) as connection:
         connection.request("GET", path)
         return connection.getresponse().read()
 
@@ -139,7 +139,7 @@ def test_a_gateway_is_who_its_certificate_says(tmp_path: Path) -> None:
         gateway.close()
         ingest.close()
         nobody = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
-        plain = socket.create_connection((broker.host, broker.port), timeout=5.0)
+        plain = socket.create_connection((broker.host, broker.port), timeout=30)
         with (
             nobody.wrap_socket(plain, server_hostname=broker.host) as stranger,
             pytest.raises(OSError, match=r"(?i)certificate required|reset"),

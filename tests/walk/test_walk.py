@@ -93,7 +93,7 @@ def test_a_register_becomes_a_figure_of_the_live_page(tmp_path: Path, broker: Se
 def _shown(port: int) -> float | None:
     """What the live page's data say of the site's electricity now, once it is there."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/live", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/live", timeout=30) as answer:
             (site,) = json.load(answer)["sites"]
     except OSError:
         return None
