@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parent.parent.parent
 LANGUAGE = {"BITGOEUL_LANG": "en"}
@@ -40,6 +40,7 @@ def _cmdline(process: psutil.Process) -> list[str]:
         return []
 
 
+@pytest.mark.alone
 def test_it_ends_by_itself_and_accounts_for_every_reading(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     with _demo(folder, "--for", "12", "--json") as demo:
@@ -59,7 +60,7 @@ def test_ctrl_c_ends_it_whole(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     with _demo(folder, "--boards", "--history-days", "1") as demo:
         _wait_until_up(demo)
-        until_s, log = time.monotonic() + 30, folder / "logs" / "mirror.log"
+        until_s, log = time.monotonic() + 60, folder / "logs" / "mirror.log"
         while not (log.exists() and "mirror started" in log.read_text("utf-8")):
             assert time.monotonic() < until_s
             time.sleep(0.1)
@@ -85,7 +86,7 @@ def test_ctrl_c_ends_it_whole(tmp_path: Path) -> None:
 def test_what_it_cannot_do_is_one_line(tmp_path: Path, folder: str, more: list[str]) -> None:
     (tmp_path / "file").touch()
     with _demo(tmp_path / folder, *more) as demo:
-        _, error = demo.communicate(timeout=20)
+        _, error = demo.communicate(timeout=60)
     assert demo.returncode in (1, 2)
     assert len(error.splitlines()) == 1
     assert (tmp_path / "file").exists()
@@ -96,7 +97,7 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
         socket.create_server(("127.0.0.1", 0)) as other,
         _demo(tmp_path, "--port", str(other.getsockname()[1])) as demo,
     ):
-        _, error = demo.communicate(timeout=20)
+        _, error = demo.communicate(timeout=60)
     assert demo.returncode == 1
     assert error.startswith("bitgoeul: --port ")
     assert len(error.splitlines()) == 1
@@ -108,7 +109,7 @@ def test_two_demos_do_not_share_a_folder_and_a_part_that_ends_is_missed(tmp_path
     with _demo(folder) as demo:
         _wait_until_up(demo)
         with _demo(folder) as second:
-            _, error = second.communicate(timeout=20)
+            _, error = second.communicate(timeout=60)
         assert (second.returncode, error.count("\n")) == (1, 1)
         assert "another demo is using it" in error
         (portal,) = (
