@@ -12,6 +12,7 @@ from dashboards.texts import catalogue
 # ruff: noqa: S608  # written when the boards are built, from this project's own words; nobody's input is in them
 
 RUNBOOK = "docs/operations.md"
+BACK = "time > now() - 10m"
 
 
 @dataclass(frozen=True)
@@ -26,36 +27,37 @@ class Rule:
     during: str
 
 
-def _worst(function: str, measurement: str, field: str, by: str, minutes: int) -> str:
-    """`function` over the newest value of each, minute by minute."""
-    inner = f'SELECT last("{field}") AS "each" FROM "{measurement}" WHERE time > now() - {minutes}m'
-    inner = f'{inner} GROUP BY time(1m), "{by}" fill(none)'
-    return f'SELECT {function}("each") FROM ({inner}) WHERE time > now() - {minutes}m GROUP BY time(1m) fill(none)'
+def _worst(function: str, measurement: str, field: str, by: str, where: str = "") -> str:
+    """`function` over the newest value of each; one that went silent counts with its last for as long as we look back.
+
+    Nothing is told apart by minutes: in the one that has just begun some of them would have no value yet.
+    """
+    inner = f'SELECT last("{field}") AS "each" FROM "{measurement}" WHERE {where}{BACK} GROUP BY "{by}"'
+    return f'SELECT {function}("each") FROM ({inner}) WHERE {BACK}'
 
 
-def _grown(measurement: str, field: str, minutes: int) -> str:
-    """By how much a number rose since `minutes` ago, the fall of one that was emptied left out."""
-    last = f'SELECT max("{field}") FROM "{measurement}" WHERE time > now() - {minutes}m GROUP BY time(1m) fill(none)'
-    rise = f'SELECT non_negative_difference("max") AS "rise" FROM ({last})'
-    return f'SELECT sum("rise") FROM ({rise}) WHERE time > now() - {minutes}m GROUP BY time({minutes}m) fill(none)'
+def _grown(function: str, field: str, within: str) -> str:
+    """By how much a counter of the areas rose, `function` over them; that one began again at 0 is no rise.
+
+    Each area by itself, since the highest of several would hide the others; and not a rate of the moment, since
+    gateways that read once a minute send together, and nothing comes in between.
+    """
+    rises = f'SELECT non_negative_difference("{field}") AS "rise" FROM "platform_ingest" WHERE time > now() - {within}'
+    each = f'SELECT sum("rise") AS "each" FROM ({rises} GROUP BY "area") WHERE time > now() - {within} GROUP BY "area"'
+    return f'SELECT {function}("each") FROM ({each}) WHERE time > now() - {within}'
 
 
 RULES = (
-    Rule("no_readings", _worst("sum", "platform_ingest", "readings_per_s", "area", 10), 600, False, 0.001, "5m"),
-    Rule("lag", _worst("max", "platform_ingest", "lag_p95_s", "area", 10), 600, True, 300, "5m"),
-    Rule("quarantine", _grown("platform_ingest", "refused_readings_total", 60), 3600, True, 100, "5m"),
-    Rule("settle", _worst("max", "platform_settle", "settled_age_s", "area", 10), 600, True, 7200, "5m"),
-    Rule("disk", _worst("max", "platform_disk", "used_ratio", "volume", 10), 600, True, 0.9, "5m"),
-    Rule("broker", _worst("min", "platform_ingest", "broker_connected", "area", 10), 600, False, 0.5, "2m"),
-    Rule("gateways", _worst("mean", "gateway_state", "online", "gateway", 10), 600, False, 0.8, "5m"),
-    Rule(
-        "mirror",
-        'SELECT count("points_total") FROM "platform_mirror" WHERE time > now() - 3m GROUP BY time(3m) fill(none)',
-        180,
-        False,
-        1,
-        "1m",
-    ),
+    Rule("no_readings", _grown("min", "readings_total", "10m"), 600, False, 1, "5m"),
+    Rule("service", _worst("min", "platform_service", "well", "service"), 600, False, 0.5, "5m"),
+    Rule("lag", _worst("max", "platform_ingest", "lag_p95_s", "area"), 600, True, 300, "5m"),
+    Rule("quarantine", _grown("sum", "refused_readings_total", "60m"), 3600, True, 100, "5m"),
+    Rule("settle", _worst("max", "platform_settle", "settled_age_s", "area"), 600, True, 7200, "5m"),
+    Rule("disk", _worst("max", "platform_disk", "used_ratio", "volume"), 600, True, 0.9, "5m"),
+    Rule("broker", _worst("min", "platform_ingest", "broker_connected", "area"), 600, False, 0.5, "2m"),
+    # those that were never heard wait to be installed, and are no failure
+    Rule("gateways", _worst("mean", "gateway_state", "online", "gateway", '"heard" = 1 AND '), 600, False, 0.8, "5m"),
+    Rule("mirror", 'SELECT count("points_total") FROM "platform_mirror" WHERE time > now() - 3m', 180, False, 1, "1m"),
 )
 
 

@@ -162,7 +162,7 @@ def test_every_alarm_is_answered(influx: str) -> None:
     rules: list[tuple[Asked, Chosen]] = [
         (rule, {}) for rule in of_rules(GENERATED / "provisioning/alerting/rules.yaml", datetime.now(UTC))
     ]
-    assert len(rules) == 8
+    assert len(rules) == 9
     deadline_s = time.monotonic() + ALARMS_S
     while (missing := unanswered(influx, BOARDS, rules)) and time.monotonic() < deadline_s:
         time.sleep(1)
