@@ -76,6 +76,13 @@ def is_fresh(where: Where) -> bool:
     return not entered and not imported and (bool(where.url) or not (where.folder / imports.FILE).is_file())
 
 
+def refuse_newer(where: Where) -> None:
+    """Raises Problem where the database that `where.url` names is of a newer program: nothing can be put into it."""
+    engine = connect(where.url, where.password_file)
+    with _disposed(engine), database.looking(engine) as connection:
+        database.refuse_newer(where.url, connection)
+
+
 def load(where: Where, dumped: Path, tell: Tell) -> None:
     """Put what was dumped in place of all that is in the database that `where.url` names, in one transaction."""
     engine = database.init_database(where.url, where.password_file)

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 from commands.language import say
+from commands.stack_files import read_environment
 from contract.problems import Problem, UsageProblem
 
 DEFAULT_PKI = Path("deploy/pki")
-DEFAULT_BROKER = "mqtts://localhost:8883"
+DEFAULT_BROKER = "mqtts://localhost"
 MOST_DAYS = 9_000
 
 
@@ -44,9 +45,11 @@ def options(parser: argparse.ArgumentParser) -> None:
     revoke.add_argument("--reason", required=True, metavar="TEXT", help=say("까닭", "why"))
     revoke.add_argument(
         "--broker",
-        default=DEFAULT_BROKER,
         metavar="URL",
-        help=say(f"연결을 끊을 브로커, 기본 {DEFAULT_BROKER}", f"where it is connected, default {DEFAULT_BROKER}"),
+        help=say(
+            f"연결을 끊을 브로커, 기본 {DEFAULT_BROKER}에 .env의 포트",
+            f"where it is connected, default {DEFAULT_BROKER} with the port of .env",
+        ),
     )
     list_.add_argument(
         "--all",
@@ -87,7 +90,14 @@ def run(args: argparse.Namespace) -> int:
             args.names, args.area, args.days, args.renew, args.to or args.pki / "gateways"
         )
         return cloud_gateways_work.add(args.pki, _passphrase(args), wanted)
-    return cloud_gateways_work.revoke(args.pki, _passphrase(args), args.name, args.reason, args.broker)
+    broker = args.broker or _broker(args.pki)
+    return cloud_gateways_work.revoke(args.pki, _passphrase(args), args.name, args.reason, broker)
+
+
+def _broker(pki: Path) -> str:
+    """That of the installation that the authority is of."""
+    environment = read_environment(pki.absolute().parent.parent / ".env")
+    return f"{DEFAULT_BROKER}:{environment.get('BITGOEUL_MQTTS_PORT') or 8883}"
 
 
 def _passphrase(args: argparse.Namespace) -> str:
@@ -95,10 +105,15 @@ def _passphrase(args: argparse.Namespace) -> str:
 
     if args.passphrase_file:
         return read_secret(args.passphrase_file)
+    return ask_passphrase("--passphrase-file")
+
+
+def ask_passphrase(otherwise: str) -> str:
+    """From the terminal; where there is none, a Problem that names what is expected `otherwise`."""
     if not sys.stdin.isatty():
         raise UsageProblem(
-            "인증기관의 암호를 물을 터미널이 없습니다. --passphrase-file을 쓰십시오",
-            "no terminal to ask for the authority's passphrase; expected --passphrase-file",
+            f"인증기관의 암호를 물을 터미널이 없습니다. {otherwise}에 주십시오",
+            f"no terminal to ask for the authority's passphrase; expected {otherwise}",
         )
     try:
         return getpass.getpass(say("인증기관의 암호: ", "passphrase of the authority: "))

@@ -124,6 +124,8 @@ def _parts(backup: Path, manifest: Manifest, places: Places) -> tuple[list[_Part
 def _refuse(manifest: Manifest, places: Places, parts: Sequence[_Part], names: Sequence[str]) -> None:
     for name in names:
         _refuse_area(name, manifest, places)
+    if places.registry and places.registry.url and manifest.registry_revision:
+        backup_registry.refuse_newer(places.registry)
     if places.replace:
         return
     if places.influx is not None:

@@ -29,8 +29,18 @@ def options(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help=say(
-            "브라우저와 게이트웨이가 이 서버를 부르는 이름이나 주소, 여러 번 가능, 기본 localhost",
-            "name or address by which browsers and gateways reach this server; may be repeated, default localhost",
+            "브라우저와 게이트웨이가 이 서버를 부르는 이름이나 주소, 여러 번 가능, 기본은 .env의 것, 없으면 localhost",
+            "name or address that browsers and gateways use; may be repeated, default those of .env, or localhost",
+        ),
+    )
+    init.add_argument(
+        "--area",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=say(
+            "main 밖의 구역: 그 프로세스의 인증서와 브로커의 규칙, 여러 번 가능",
+            "an area beside main: its process's certificate and the broker's rules; may be repeated",
         ),
     )
     init.add_argument(
@@ -79,10 +89,10 @@ def run(args: argparse.Namespace) -> int:
             f"--root {root}: docker-compose.yml이 없습니다", f"--root {root}: expected a folder with docker-compose.yml"
         )
     if args.action == "init":
-        from commands.stack_init import init  # noqa: PLC0415  # as above
+        from commands.stack_init import Asked, init  # noqa: PLC0415  # as above
 
-        sites = _demo_sites() if args.demo else ()
-        init(Installation(root), args.host or ["localhost"], lambda text: print(text, flush=True), sites)
+        asked = Asked(args.host or (), args.area, _demo_sites() if args.demo else ())
+        init(Installation(root), asked, lambda text: print(text, flush=True))
         return 0
     from commands.stack_check import check  # noqa: PLC0415  # as above
 

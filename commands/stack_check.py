@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,12 +13,18 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
+from cloud.pki import issuing
 from cloud.pki.authority import CERTIFICATE, read_certificate
 from commands.language import language, say
-from commands.stack_files import CLIENTS, SECRETS, Installation, read_environment, reader_of
-from contract.problems import Problem
+from commands.stack_files import BROKER_NAMES, PASSPHRASE, SECRETS, Installation, read_environment, reader_of
+from contract.problems import Problem, Text
 
 SOON = timedelta(days=30)
+_REMEDY = Text("지우고 bitgoeul stack init을 하십시오", "delete it and run bitgoeul stack init")
+_CLIENT_REMEDY = Text(
+    "지우고 bitgoeul stack init을 한 다음 docker-compose restart area-main mirror를 하십시오",
+    "delete it, run bitgoeul stack init, then docker-compose restart area-main mirror",
+)
 _PORTS = (("BITGOEUL_HTTPS_PORT", 443, "proxy"), ("BITGOEUL_MQTTS_PORT", 8883, "broker"))
 
 
@@ -29,8 +35,8 @@ def check(installation: Installation) -> list[str]:
 
 
 def _secrets(installation: Installation) -> Iterator[str]:
-    clients = [path for name in CLIENTS for path in installation.client_files(name)]
-    files = [installation.secrets / name for holders in SECRETS for name in holders if name != "ca_passphrase"]
+    clients = [path for name in installation.clients() for path in installation.client_files(name)]
+    files = [installation.secrets / name for holders in SECRETS for name in holders if name != PASSPHRASE]
     broker = [installation.pki / "broker" / name for name in ("acl", "ca.crt", "crl.pem")]
     ca = installation.secrets / "cloud" / CERTIFICATE
     for path in (*files, *clients, ca, *broker, *installation.server_files):
@@ -73,15 +79,45 @@ def _certificates(installation: Installation) -> Iterator[str]:
     except Problem as problem:
         yield problem.text.of(language())
         return
+    ca = installation.secrets / "cloud" / CERTIFICATE
+    if ca.exists() and ca.read_bytes() != (installation.pki / CERTIFICATE).read_bytes():
+        name = ca.relative_to(installation.root)
+        yield say(
+            f"{name}: 이 설치의 인증기관(deploy/pki/ca.crt)이 아닙니다. bitgoeul stack init을 하십시오",
+            f"{name}: not this installation's authority (deploy/pki/ca.crt); run bitgoeul stack init",
+        )
     broker, proxy = installation.server_files
-    ours = [installation.client_files(name)[0] for name in CLIENTS]
-    for path in (*ours, broker):
-        yield from _certificate(installation, path, authority)
+    for path in (installation.client_files(name)[0] for name in installation.clients()):
+        yield from _certificate(installation, path, authority, _CLIENT_REMEDY)
+    yield from _certificate(installation, broker, authority)
+    yield from _names(installation, broker, (*installation.hosts(), *BROKER_NAMES))
     # browsers may be shown one of a public authority
     yield from _certificate(installation, proxy, None)
+    yield from _names(installation, proxy, installation.hosts())
 
 
-def _certificate(installation: Installation, path: Path, authority: x509.Certificate | None) -> Iterator[str]:
+def _names(installation: Installation, path: Path, expected: Sequence[str]) -> Iterator[str]:
+    """Whether a server's certificate has the names by which it is called."""
+    try:
+        found = read_certificate(path).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        found = x509.SubjectAlternativeName([])
+    except Problem:  # told of already
+        return
+    for name in expected:
+        any_below = x509.DNSName(f"*.{name.partition('.')[2]}")
+        if not {issuing.host_name(name), any_below} & set(found):
+            file = path.relative_to(installation.root)
+            yield say(
+                f"{file}: {name}의 인증서가 아닙니다 (.env의 BITGOEUL_HOSTS). {_REMEDY.ko}",
+                f"{file}: does not name {name} (BITGOEUL_HOSTS in .env); {_REMEDY.en}",
+            )
+            return
+
+
+def _certificate(
+    installation: Installation, path: Path, authority: x509.Certificate | None, remedy: Text = _REMEDY
+) -> Iterator[str]:
     name = path.relative_to(installation.root)
     try:
         certificate = read_certificate(path)
@@ -92,21 +128,13 @@ def _certificate(installation: Installation, path: Path, authority: x509.Certifi
     left = certificate.not_valid_after_utc - datetime.now(UTC)
     day = certificate.not_valid_after_utc.date()
     if left < timedelta(0):
-        yield say(
-            f"{name}: {day}에 만료되었습니다. 지우고 bitgoeul stack init을 하십시오",
-            f"{name}: expired on {day}; delete it and run bitgoeul stack init",
-        )
+        yield say(f"{name}: {day}에 만료되었습니다. {remedy.ko}", f"{name}: expired on {day}; {remedy.en}")
     elif left < SOON:
-        yield say(
-            f"{name}: {day}에 만료됩니다. 지우고 bitgoeul stack init을 하십시오",
-            f"{name}: expires on {day}; delete it and run bitgoeul stack init",
-        )
+        yield say(f"{name}: {day}에 만료됩니다. {remedy.ko}", f"{name}: expires on {day}; {remedy.en}")
     if authority is not None and not _signed_by(certificate, authority):
         yield say(
-            f"{name}: 이 설치의 인증기관(deploy/pki/ca.crt)이 서명하지 않았습니다. "
-            "지우고 bitgoeul stack init을 하십시오",
-            f"{name}: not signed by this installation's authority (deploy/pki/ca.crt); "
-            "delete it and run bitgoeul stack init",
+            f"{name}: 이 설치의 인증기관(deploy/pki/ca.crt)이 서명하지 않았습니다. {remedy.ko}",
+            f"{name}: not signed by this installation's authority (deploy/pki/ca.crt); {remedy.en}",
         )
     key = path.with_suffix(".key") if path.suffix == ".crt" else path
     if key.exists() and _public_key(key) != _encoded(certificate.public_key()):
@@ -144,7 +172,9 @@ def _docker(installation: Installation) -> Iterator[str]:
             "docker-compose: not installed (apt install docker.io docker-compose)",
         )
         return
-    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+    if not shutil.which("docker"):
+        yield say("docker: 없습니다 (apt install docker.io)", "docker: not installed (apt install docker.io)")
+    elif subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         yield say(
             "docker: 데몬이 답하지 않습니다 (systemctl start docker, 또는 root로 실행)",
             "docker: the daemon does not answer (systemctl start docker, or run this as root)",

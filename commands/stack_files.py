@@ -14,9 +14,10 @@ READERS = {
     "demo": 10_002,
 }
 
+PASSPHRASE = "ca_passphrase"  # noqa: S105  # the name of the authority's file
 # each value, and the files that hold it
 SECRETS: tuple[tuple[str, ...], ...] = (
-    ("ca_passphrase",),
+    (PASSPHRASE,),
     ("cloud/postgres_password", "postgres/password"),
     ("cloud/boards_password", "influxdb/mirror_password"),
     ("grafana/boards_password", "influxdb/grafana_password"),
@@ -27,10 +28,13 @@ SECRETS: tuple[tuple[str, ...], ...] = (
     ("grafana/secret_key",),
 )
 # the certificates of our own processes at the broker: common name and files' stem in deploy/secrets/cloud
-CLIENTS = ("ingest-main", "mirror", "tools")
+CLIENTS = ("ingest-main", "mirror")
 BROKER, PROXY = "broker", "proxy"
 SERVER = "server.pem"
-BROKER_NAME = "broker"  # under which our own containers know it
+# under which our own containers know the broker, and this machine does, from which connections are ended
+BROKER_NAMES = ("broker", "localhost")
+# what a container whose user is not the checkout's has to read of it
+MOUNTED = ("deploy/broker", "deploy/proxy", "deploy/influxdb", "dashboards/generated")
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Installation:
     @property
     def passphrase_file(self) -> Path:
         """The authority's; may be kept elsewhere."""
-        return self.secrets / "ca_passphrase"
+        return self.secrets / PASSPHRASE
 
     @property
     def server_files(self) -> tuple[Path, Path]:
@@ -78,6 +82,17 @@ class Installation:
         """Certificate and key of one of our own processes."""
         folder = self.secrets / "cloud"
         return folder / f"{name}.crt", folder / f"{name}.key"
+
+    def clients(self) -> tuple[str, ...]:
+        """All of them: those that each installation has, and the ingest of further areas."""
+        found = (path.stem for path in (self.secrets / "cloud").glob("ingest-*.crt"))
+        return (*CLIENTS, *sorted(set(found) - set(CLIENTS)))
+
+    def hosts(self) -> tuple[str, ...]:
+        """The names that browsers and gateways know it by; empty before the first `stack init`."""
+        environment = read_environment(self.environment_file)
+        text = environment.get("BITGOEUL_HOSTS") or environment.get("BITGOEUL_HOST", "")
+        return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def reader_of(path: Path) -> int:

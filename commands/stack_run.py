@@ -11,7 +11,7 @@ from pathlib import Path
 
 from commands.stack_check import compose_command
 from commands.stack_files import Installation
-from commands.stack_init import init
+from commands.stack_init import Asked, init
 from contract.problems import Problem
 from simulators.registry_csv import write_csv
 from simulators.servers import free_port
@@ -57,11 +57,11 @@ def prepare(folder: Path, project: str, like: Stack | None = None) -> Stack:
             subprocess.run(["cp", "-a", str(source), str(folder / "deploy" / part)], check=True)
     ports = (like.https_port, like.mqtts_port) if like else (free_port(), free_port())
     stack = Stack(Installation(folder), project, *ports)
-    lines = [f"COMPOSE_PROJECT_NAME={project}", "BITGOEUL_HOST=localhost", "BITGOEUL_LANG=en"]
-    lines += [f"BITGOEUL_HTTPS_PORT={stack.https_port}", f"BITGOEUL_MQTTS_PORT={stack.mqtts_port}"]
+    lines = [f"COMPOSE_PROJECT_NAME={project}", "BITGOEUL_HOST=localhost", "BITGOEUL_HOSTS=localhost,127.0.0.1"]
+    lines += ["BITGOEUL_LANG=en", f"BITGOEUL_HTTPS_PORT={stack.https_port}", f"BITGOEUL_MQTTS_PORT={stack.mqtts_port}"]
     lines += [f"{name}={image}" for name, image in IMAGES.items()]
     (folder / ".env").write_text("\n".join(lines) + "\n", "utf-8")
-    init(stack.installation, ["localhost", "127.0.0.1"], lambda _: None)
+    init(stack.installation, Asked(), lambda _: None)
     return stack
 
 

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cloud.mirror.scraping import Answer, Change, Samples
+from cloud.mirror.scraping import Answer, Samples
 from contract.problems import Text
 
 State = Literal["ok", "warn", "bad"]
 NOTHING = Text("", "")
 SLOT_S = 900
 LAG_WARN_S, LAG_BAD_S = 60.0, 900.0
+STORED_WARN_S, STORED_BAD_S = 600.0, 1800.0
 SETTLED_WARN_S, SETTLED_BAD_S = 2 * SLOT_S + 300, 8 * SLOT_S
 MIRRORED_WARN_S, MIRRORED_BAD_S = 3 * SLOT_S + 300, 8 * SLOT_S
 DISK_WARN, DISK_BAD = 0.15, 0.05  # of it free
@@ -78,7 +79,7 @@ def figure_lines(name: str, samples: Samples, now_s: float) -> Iterator[Line]:
     totals = samples.totals
     if "bitgoeul_ingest_readings_total" in totals:
         yield _broker(name, totals)
-        yield _ingest(name, samples, now_s)
+        yield _ingest(name, totals, now_s)
     if "bitgoeul_disk_size_bytes" in totals:
         yield disk_line(name, totals["bitgoeul_disk_free_bytes"], totals["bitgoeul_disk_size_bytes"])
     if "bitgoeul_portal_listeners" in totals:
@@ -95,25 +96,22 @@ def _broker(name: str, totals: Mapping[str, float]) -> Line:
     return Line("broker", title, "bad", Text("연결되지 않음", "not connected"), todo)
 
 
-def _ingest(name: str, samples: Samples, now_s: float) -> Line:
+def _ingest(name: str, totals: Mapping[str, float], now_s: float) -> Line:
     title = Text(f"수집 ({name})", f"ingest ({name})")
-    totals = samples.totals
     readings = totals["bitgoeul_ingest_readings_total"]
-    rate = readings / max(1.0, now_s - totals.get("process_start_time_seconds", now_s))
-    count_ko, count_en = f"측정값 {readings:,.0f}건, 초당 {rate:,.1f}건", f"{readings:,.0f} readings, {rate:,.1f}/s"
     if totals.get("bitgoeul_ingest_store_available") == 0:
         todo = Text("디스크가 찼는지, 저장소가 떠 있는지 보십시오", "see whether a disk is full, or the store is down")
         return Line("ingest", title, "bad", Text("저장소를 쓸 수 없음", "the store takes nothing"), todo)
     if not readings:
         todo = Text("게이트웨이가 이 브로커로 보내는지 보십시오", "see whether gateways send to this broker")
         return Line("ingest", title, "warn", Text("아직 온 것이 없음", "nothing has come yet"), todo)
-    lag_s = Change(Samples(), samples).p95("bitgoeul_ingest_lag_seconds")
-    if lag_s is None:
-        return Line("ingest", title, "ok", Text(count_ko, count_en))
-    late = span(math.ceil(lag_s))
-    todo = Text("게이트웨이의 밀린 자료가 풀리는지 보십시오", "see whether the gateways' backlog drains")
-    words = Text(f"{count_ko}, 지연 95%: {late.ko}", f"{count_en}, lag p95 {late.en}")
-    return Line("ingest", title, worst(lag_s, LAG_WARN_S, LAG_BAD_S), words, todo)
+    age_s = now_s - totals.get("bitgoeul_ingest_stored_seconds", now_s)
+    ago = span(max(0.0, age_s))
+    words = Text(f"측정값 {readings:,.0f}건, 마지막은 {ago.ko} 전", f"{readings:,.0f} readings, the last {ago.en} ago")
+    todo = Text(
+        "브로커, 망, 이 서버의 시각을 차례로 보십시오", "see to the broker, the network, and this machine's clock"
+    )
+    return Line("ingest", title, worst(age_s, STORED_WARN_S, STORED_BAD_S), words, todo)
 
 
 def _portal(totals: Mapping[str, float]) -> Line:
@@ -155,6 +153,7 @@ def disk_line(name: str, free: float, size: float) -> Line:
 def area_lines(name: str, said: AreaSaid, now_s: float) -> Iterator[Line]:
     """What an area's process tells of settling, gateways and quarantine."""
     yield _settled(name, said.settle, now_s)
+    yield from _lag(name, said.gateways)
     yield _gateways(name, said.gateways, now_s)
     yield _dead_meters(name, said.gateways)
     yield _quarantine(name, said.quarantine)
@@ -192,6 +191,18 @@ def _gateways(name: str, rows: Sequence[Mapping[str, Any]], now_s: float) -> Lin
         "see to that site's power and network, then to the gateway's log",
     )
     return Line("gateways", title, "bad" if len(offline) > OFFLINE_BAD * len(rows) else "warn", said, todo)
+
+
+def _lag(name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
+    """How late the last batches of the gateways that are there came: 95 of 100 no later."""
+    delays_s = sorted(row["delay_s"] for row in rows if row["online"] and row.get("delay_s") is not None)
+    if not delays_s:
+        return
+    lag_s = delays_s[math.ceil(0.95 * len(delays_s)) - 1]
+    late = span(math.ceil(lag_s))
+    words = Text(f"지연 95%: {late.ko}", f"p95 {late.en}")
+    todo = Text("게이트웨이의 밀린 자료가 풀리는지 보십시오", "see whether the gateways' backlog drains")
+    yield Line("lag", Text(f"지연 ({name})", f"lag ({name})"), worst(lag_s, LAG_WARN_S, LAG_BAD_S), words, todo)
 
 
 def _dead_meters(name: str, rows: Sequence[Mapping[str, Any]]) -> Line:

@@ -29,6 +29,8 @@ RUN sh /build/trim.sh /opt/bitgoeul/packages \
     && chown -R 10001:10001 /var/lib/bitgoeul /run/bitgoeul \
     && printf '#!/bin/sh\nexec python3 -m commands "$@"\n' >/usr/local/bin/bitgoeul \
     && chmod 0755 /usr/local/bin/bitgoeul /usr/local/bin/healthy \
+    # a checkout under a strict umask is readable to its owner alone
+    && chmod -R a+rX /opt/bitgoeul \
     && echo 'bitgoeul:x:10001:10001::/nonexistent:/usr/sbin/nologin' >>/etc/passwd \
     && echo 'bitgoeul:x:10001:' >>/etc/group \
     && rm -rf /build /root/.cache

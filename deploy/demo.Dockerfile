@@ -18,7 +18,7 @@ LABEL org.opencontainers.image.title="bitgoeul-demo" \
 COPY --from=packages /packages /opt/bitgoeul/edge-packages
 COPY simulators /opt/bitgoeul/simulators
 USER 0:0
-RUN mkdir /var/lib/bitgoeul/demo && chmod 0750 /var/lib/bitgoeul/demo && chown 10002:10002 /var/lib/bitgoeul/demo \
+RUN chmod -R a+rX /opt/bitgoeul/simulators && mkdir /var/lib/bitgoeul/demo && chmod 0750 /var/lib/bitgoeul/demo && chown 10002:10002 /var/lib/bitgoeul/demo \
     && echo 'demo:x:10002:10002::/nonexistent:/usr/sbin/nologin' >>/etc/passwd && echo 'demo:x:10002:' >>/etc/group
 USER 10002:10002
 ENV PYTHONPATH=/opt/bitgoeul:/opt/bitgoeul/packages:/opt/bitgoeul/edge-packages

@@ -23,6 +23,8 @@ RUN sh /build/trim.sh /opt/bitgoeul/packages \
     && mkdir -p /var/lib/bitgoeul && chmod 0750 /var/lib/bitgoeul && chown 10002:10002 /var/lib/bitgoeul \
     && printf '#!/bin/sh\nexec python3 -m commands "$@"\n' >/usr/local/bin/bitgoeul \
     && chmod 0755 /usr/local/bin/bitgoeul \
+    # a checkout under a strict umask is readable to its owner alone
+    && chmod -R a+rX /opt/bitgoeul \
     && echo 'bitgoeul:x:10002:10002::/nonexistent:/usr/sbin/nologin' >>/etc/passwd \
     && echo 'bitgoeul:x:10002:' >>/etc/group \
     && rm -rf /build /root/.cache

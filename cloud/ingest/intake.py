@@ -161,7 +161,9 @@ def _take_news(address: Address, message: Arrived, known: Known, books: Books) -
 
 def _count(pile: _Sorted, checked: Checked, known: Known, books: Books) -> None:
     """Metrics, and by gateway how late its readings come."""
-    books.metrics.readings.inc(checked.readings.num_rows)
+    if checked.readings.num_rows:
+        books.metrics.readings.inc(checked.readings.num_rows)
+        books.metrics.stored_s.set(max(pile.arrived_s))
     for refusal in checked.refusals:
         books.metrics.quarantined.labels(refusal.reason).inc(refusal.readings)
     for message, arrived_s, sent_s in zip(pile.messages, pile.arrived_s, checked.sent_s.tolist(), strict=True):

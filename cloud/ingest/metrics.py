@@ -37,6 +37,7 @@ class Metrics:
             return Gauge(f"bitgoeul_ingest_{name}", about, labels, registry=registry)
 
         self.readings = counter("readings", "Readings taken")
+        self.stored_s = gauge("stored_seconds", "When readings were last stored, in epoch seconds")
         self.batches = counter("batches", "Batches that arrived")
         self.duplicates = counter("duplicate_batches", "Batches that were stored already, and receipted again")
         self.conflicts = counter("conflicting_batches", "Batches that came again with another content")

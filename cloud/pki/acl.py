@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contract.topics import ROOT
 
 MIRROR, TOOLS = "mirror", "tools"
+SERVERS = ("broker", "proxy")  # the ledger's names for their certificates
 INGEST = "ingest-"
 
 _GATEWAY = (
@@ -21,7 +22,7 @@ _GATEWAY = (
 
 def is_reserved(name: str) -> bool:
     """Whether one of our own processes has that name, or may have it: no gateway may."""
-    return name in (MIRROR, TOOLS) or name.startswith(INGEST)
+    return name in (MIRROR, TOOLS, *SERVERS) or name.startswith(INGEST)
 
 
 def rules(areas: Sequence[str], denied: Sequence[str]) -> str:

@@ -58,12 +58,15 @@ class Request:
     hosts: tuple[x509.GeneralName, ...] = ()
 
 
-def issue_server(authority: Authority, names: Sequence[str], days: int = SERVER_DAYS) -> Issued:
-    """For a server that is reached by these host names and IP addresses. Raises Problem."""
+def issue_server(authority: Authority, names: Sequence[str], days: int = SERVER_DAYS, *, name: str = "") -> Issued:
+    """For a server that is reached by these host names and IP addresses; `name` is the ledger's for it, by default
+    the first of them. Raises Problem.
+    """
     if not names:
         raise Problem("서버 인증서: 이름이 없습니다", "server certificate: expected at least one host name or address")
-    hosts = tuple(_host(name) for name in names)
-    return issue(authority, Request(names[0][:64], "server", "", *_span(authority, timedelta(days=days)), hosts))
+    hosts = tuple(host_name(one) for one in names)
+    span = _span(authority, timedelta(days=days))
+    return issue(authority, Request(name or names[0][:64], "server", "", *span, hosts))
 
 
 def issue_client(
@@ -83,14 +86,17 @@ def issue_takeover(authority: Authority, name: str, minutes: int) -> Issued:
 
 
 def revoke(authority: Authority, name: str, reason: str) -> list[Entry]:
-    """Take back all that was issued to that name and has not expired, and publish the list; what was taken back now.
+    """Take back all that was issued to that name, and publish the list; what was taken back now.
 
     Publishes again, too, where nothing is left to be taken back. Raises Problem.
     """
     now_s = int(time.time())
     with locked(authority.folder):
         before = read_ledger(authority.folder)
-        after = [_revoked(entry, now_s, reason) if _holds(entry, name, now_s) else entry for entry in before]
+        after = [
+            _revoked(entry, now_s, reason) if entry.name == name and entry.revoked_s is None else entry
+            for entry in before
+        ]
         if after != before:
             write_ledger(authority.folder, after)
         write_crl(authority, after)
@@ -106,10 +112,6 @@ def write_pair(issued: Issued, folder: Path, stem: str) -> None:
     """`stem`.crt and `stem`.key, the latter for its owner only. Raises Problem."""
     write_file(folder / f"{stem}.key", issued.key, SECRET)
     write_file(folder / f"{stem}.crt", issued.certificate, OPEN)
-
-
-def _holds(entry: Entry, name: str, now_s: int) -> bool:
-    return entry.name == name and entry.revoked_s is None and entry.to_s > now_s
 
 
 def _revoked(entry: Entry, now_s: int, reason: str) -> Entry:
@@ -135,7 +137,8 @@ def _span(authority: Authority, lasts: timedelta) -> tuple[datetime, datetime]:
     return now - BACKDATED, min(now + lasts, authority.certificate.not_valid_after_utc)
 
 
-def _host(name: str) -> x509.GeneralName:
+def host_name(name: str) -> x509.GeneralName:
+    """As it stands in a certificate. Raises Problem for what is no host name or IP address."""
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:

@@ -102,8 +102,8 @@ def _add_address(parser: argparse.ArgumentParser, say: Callable[[str, str], str]
         "--public-host",
         action="append",
         default=[],
-        metavar="NAME",
-        help=say("브라우저가 쓰는 호스트 이름, 여러 번 가능", "name that browsers use; may be repeated"),
+        metavar="NAME[,NAME]",
+        help=say("브라우저가 쓰는 호스트 이름, 쉼표로 여럿, 여러 번 가능", "names that browsers use; may be repeated"),
     )
 
 
@@ -148,7 +148,7 @@ def from_args(args: argparse.Namespace) -> Settings:
         database_password_file=args.database_password_file,
         host=args.host,
         port=args.port,
-        hosts=(*Settings.hosts, *args.public_host),
+        hosts=(*Settings.hosts, *(name for given in args.public_host for name in given.split(",") if name)),
         stale_after_s=args.stale_after,
         metrics_host=args.metrics_host,
         metrics_port=args.metrics_port,

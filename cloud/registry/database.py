@@ -29,7 +29,7 @@ def init_database(url: str, password_file: Path | None = None) -> Engine:
     """Create the database, or bring it to this program's version. Raises Problem."""
     engine = connect(url, password_file, PRAGMAS)
     with writing(engine) as connection:
-        found = _refuse_newer(url, connection)
+        found = refuse_newer(url, connection)
         if found not in (None, ScriptDirectory.from_config(_config()).get_current_head()):
             _keep_older(url, str(found))
         migrate(connection, "head")
@@ -43,7 +43,7 @@ def open_database(url: str, password_file: Path | None = None) -> Engine:
         raise _uninitialised(path)
     engine = connect(url, password_file, PRAGMAS)
     with looking(engine) as connection:
-        found = _refuse_newer(url, connection)
+        found = refuse_newer(url, connection)
         if found != ScriptDirectory.from_config(_config()).get_current_head():
             raise _uninitialised(url)
     return engine
@@ -84,8 +84,8 @@ def _config() -> Config:
     return config
 
 
-def _refuse_newer(url: str, connection: Connection) -> str | None:
-    """The revision that the database has; refused where this program does not know it."""
+def refuse_newer(url: str, connection: Connection) -> str | None:
+    """The revision that the database has. Raises Problem where this program does not know it."""
     found = MigrationContext.configure(connection).get_current_revision()
     try:
         ScriptDirectory.from_config(_config()).get_revision(found or "base")

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from cloud.imports import store
 from cloud.imports import tables as imports
 from cloud.registry import snapshot
 from cloud.registry.bulk import load_table
 from cloud.registry.change import Registry, publish
+from cloud.registry.connecting import connect
 from cloud.registry.database import open_database, url_of
 from cloud.registry.models import Base
 from cloud.registry.opening import init_registry
@@ -24,10 +25,10 @@ Rows = dict[str, list[dict[str, object]]]
 def keep_figures(url: str, password_file: Path | None = None, kwh: int = 7) -> int:
     """Import two files; the number of the latter."""
     engine = imports.open_database(url, password_file)
-    for text in (kepco(f"202401,동구,주택용,3,{kwh}"), kepco(f"202402,동구,주택용,3,{kwh}")):
+    for file in (kepco(f"202401,동구,주택용,3,{kwh}"), kepco(f"202402,동구,주택용,3,{kwh}")):
         under = terms()
-        origin = store.Origin("kepco", under.mapping, "f.csv", text, under.recipe, "kim", 1_700_000_000)
-        store.keep(engine, origin, read(text))
+        origin = store.Origin("kepco", under.mapping, "f.csv", file, under.recipe, "kim", 1_700_000_000)
+        store.keep(engine, origin, read(file))
     with imports.looking(engine) as connection:
         (latest,) = connection.execute(
             select(imports.IMPORTS.c.import_id).order_by(-imports.IMPORTS.c.import_id).limit(1)
@@ -123,3 +124,28 @@ def test_what_is_there_is_refused_or_set_aside(
     assert everything(url, url, server.password_file) == source
     (aside,) = made.folder.glob(".before-restore-*")
     assert sorted(path.name for path in aside.iterdir()) == ["imports.sqlite", "registry.sqlite"]
+
+
+def test_a_database_of_a_newer_program_is_refused_before_anything_is_moved(
+    made: Registry,
+    server: Postgresql,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("BITGOEUL_LANG", "en")
+    url, there, totals = server.create("newer"), tmp_path / "there", tmp_path / "totals" / "main"
+    init_registry(there, url, server.password_file).engine.dispose()
+    engine = connect(url, server.password_file)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'next'"))
+    engine.dispose()
+    totals.mkdir(parents=True)
+    (totals / "old").touch()
+    place = ["--registry", str(made.folder), "--totals", f"main={totals}"]
+    assert main(["backup", "--to", str(tmp_path / "to"), *place]) == 0
+    database = ["--database", url, "--database-password-file", str(server.password_file)]
+    again = ["restore", str(tmp_path / "to"), "--registry", str(there), "--totals", str(totals.parent), *database]
+    assert main([*again, "--replace"]) == 1
+    assert "made by a newer program (revision next)" in capsys.readouterr().err.splitlines()[-1]
+    assert [path.name for path in totals.iterdir()] == ["old"]

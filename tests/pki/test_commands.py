@@ -106,6 +106,8 @@ def test_the_list_says_how_each_stands(authority: Authority, gateways: Run) -> N
     assert " revoked " in rows["g-lost"]
     assert rows["g-lost"].endswith("stolen")
     assert "폐기" in gateways("list", language="ko")[1]
+    # what has expired can be ended too, so that nobody is reminded of it for ever
+    assert [one.name for one in revoke(authority, "g-over", "retired")] == ["g-over"]
     issue_client(authority, "mirror")
     kinds = {one["name"]: one["kind"] for one in json.loads(gateways("list", "--json", "--all")[1])}
     assert kinds == dict.fromkeys(rows, "gateway") | {"mirror": "process"}

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from cloud.pki.authority import create_authority
+from cloud.pki.issuing import issue_client
+from cloud.pki.publishing import BROKER
 from commands.__main__ import main
 from simulators.servers import free_port
 from tests.pki.installation import PASSPHRASE, Ear, Installation, connected, install, until
@@ -195,3 +198,15 @@ def test_a_broker_that_is_not_ours_is_named(gateways: Run, tmp_path: Path) -> No
     assert (status, "no certificate was issued" in said) == (1, True)
     status, said = gateways("revoke", "tools")
     assert (status, "no certificate was issued" in said) == (1, True)
+
+
+def test_the_broker_is_that_of_the_installation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pki, port = tmp_path / "deploy" / "pki", free_port()
+    (tmp_path / "passphrase").touch(0o600)
+    (tmp_path / "passphrase").write_text(PASSPHRASE, "utf-8")
+    issue_client(create_authority(pki, PASSPHRASE, "Test"), "g1", kind="gateway")
+    (pki / BROKER).mkdir(exist_ok=True)
+    (tmp_path / ".env").write_text(f"BITGOEUL_MQTTS_PORT={port}\n", "utf-8")
+    argv = ["cloud", "gateways", "revoke", "g1", "--reason", "lost", "--pki", str(pki)]
+    assert main([*argv, "--passphrase-file", str(tmp_path / "passphrase")]) == 1
+    assert f"localhost:{port}" in capsys.readouterr().err

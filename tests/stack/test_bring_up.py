@@ -63,6 +63,13 @@ def test_a_browser_sees_the_city_live(running: Running) -> None:
     assert "content-security-policy" in headers
     # what only the inside asks for
     assert _ask(running.stack, "/metrics")[0] == 404
+    status, headers, _ = _ask(running.stack, "/grafana")
+    assert (status, headers["location"]) == (308, "/grafana/")
+    # Grafana is left out here: what is said of that request is its status, not who asked and what for
+    assert _ask(running.stack, "/grafana/?who=kim")[0] == 502
+    said = stack_run.compose(running.stack, "logs", "--no-color", "proxy")
+    assert '"path":"/grafana/","status":502' in said
+    assert not [word for word in ("kim", "client:") if word in said]
     deadline = time.monotonic() + PATIENCE_S
     while not _whole(live := _live(running.stack), running.sites.gateways):
         assert time.monotonic() < deadline, (live["city"], live["gateways"])

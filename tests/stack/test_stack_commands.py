@@ -4,18 +4,25 @@ import os
 import shutil
 import socket
 import stat
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from cloud.pki import issuing
-from cloud.pki.authority import create_authority
+from cloud.pki.authority import create_authority, read_certificate
+from cloud.pki.files import SECRET, write_file
 from commands import stack_check, stack_init
 from commands.__main__ import main
 from commands.stack_files import CLIENTS, SECRETS, Installation, reader_of
+from commands.stack_init import Asked
+from contract.problems import Problem
 from simulators.servers import free_port
 
 ROOT = Path(__file__).parent.parent.parent
+HOSTS = ("energy.example.kr", "127.0.0.1")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "docker-compose.yml", folder)
     before = os.umask(0)
     try:
-        stack_init.init(Installation(folder), ["energy.example.kr", "127.0.0.1"], lambda _: None)
+        stack_init.init(Installation(folder), Asked(HOSTS), lambda _: None)
     finally:
         os.umask(before)
     return folder
@@ -71,9 +78,94 @@ def test_what_exists_stays(installation: Installation) -> None:
     before = {path: path.read_bytes() for path in installation.root.rglob("*") if path.is_file()}
     (installation.secrets / "cloud" / "boards_password").unlink()
     told: list[str] = []
-    stack_init.init(installation, ["other.example.kr"], told.append)
+    stack_init.init(installation, Asked(), told.append)
     assert told == ["made: deploy/secrets/cloud/boards_password"]
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_certificate_that_is_made_anew_has_the_names_of_before(installation: Installation) -> None:
+    for path in installation.server_files:
+        path.unlink()
+    stack_init.init(installation, Asked(), lambda _: None)
+    broker, proxy = (set(_names_in(path)) for path in installation.server_files)
+    assert (broker, proxy) == ({*HOSTS, "localhost", "broker"}, set(HOSTS))
+    assert _complaints(installation) == []
+
+
+def test_other_names_than_those_of_the_installation_are_refused(installation: Installation) -> None:
+    with pytest.raises(Problem, match=r"\.env says energy\.example\.kr,127\.0\.0\.1; change BITGOEUL_HOST "):
+        stack_init.init(installation, Asked(("other.example.kr",)), lambda _: None)
+
+
+def test_a_name_that_is_none_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="expected a host name"):
+        stack_init.init(Installation(tmp_path), Asked(("https://energy.example.kr",)), lambda _: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_certificate_without_the_installations_name_is_named(installation: Installation) -> None:
+    text = installation.environment_file.read_text("utf-8").replace("energy.example.kr", "new.example.kr")
+    installation.environment_file.write_text(text, "utf-8")
+    assert _complaints(installation) == [
+        f"deploy/pki/{name}/server.pem: does not name new.example.kr (BITGOEUL_HOSTS in .env); "
+        "delete it and run bitgoeul stack init"
+        for name in ("broker", "proxy")
+    ]
+
+
+def test_a_passphrase_that_was_taken_away_is_asked_for_only_to_sign(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = installation.passphrase_file.read_text("utf-8").strip()
+    installation.passphrase_file.unlink()
+    monkeypatch.setattr("sys.stdin", (installation.root / ".env").open())
+    stack_init.init(installation, Asked(), lambda _: None)
+    assert not installation.passphrase_file.exists()
+    installation.server_files[0].unlink()
+    with pytest.raises(Problem, match="expected deploy/secrets/ca_passphrase"):
+        stack_init.init(installation, Asked(), lambda _: None)
+    sys.stdin.close()
+    write_file(installation.passphrase_file, kept.encode(), SECRET)
+    stack_init.init(installation, Asked(), lambda _: None)
+    assert installation.server_files[0].exists()
+
+
+def test_after_the_authority_was_restored_all_of_it_is_trusted_again(installation: Installation, made: Path) -> None:
+    """A new machine has an authority of its own until the old one is put in its place."""
+    for name in ("ca.crt", "ca.key", "ledger.csv", "crl.pem"):
+        (installation.pki / name).unlink(missing_ok=True)
+    (installation.secrets / "cloud" / "ca.crt").unlink()
+    stack_init.init(installation, Asked(), lambda _: None)
+    assert any("not signed by" in line for line in _complaints(installation))
+    for name in ("ca.crt", "ca.key"):
+        shutil.copy2(made / "deploy/pki" / name, installation.pki / name)
+    (line,) = _complaints(installation)
+    assert line.startswith("deploy/secrets/cloud/ca.crt: not this installation's authority")
+    stack_init.init(installation, Asked(), lambda _: None)
+    assert _complaints(installation) == []
+
+
+def test_a_further_area_has_a_certificate_and_rules_of_its_own(installation: Installation) -> None:
+    stack_init.init(installation, Asked(areas=("west",)), lambda _: None)
+    assert installation.clients() == ("ingest-main", "mirror", "ingest-west")
+    rules = (installation.pki / "broker" / "acl").read_text("utf-8")
+    assert "user ingest-west\ntopic read bitgoeul/v1/west/+/readings/#" in rules
+    assert _complaints(installation) == []
+    installation.client_files("ingest-west")[1].chmod(0o644)
+    assert [line.split(":")[0] for line in _complaints(installation)] == ["deploy/secrets/cloud/ingest-west.key"]
+
+
+def test_what_containers_read_is_readable_whatever_the_umask(installation: Installation) -> None:
+    folder = installation.root / "deploy" / "broker"
+    folder.mkdir(mode=0o750)
+    (folder / "watch.sh").touch(0o640)
+    stack_init.init(installation, Asked(), lambda _: None)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "watch.sh")] == [0o755, 0o644]
+
+
+def _names_in(path: Path) -> Iterator[str]:
+    names = read_certificate(path).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return (str(name.value) for name in names)
 
 
 def test_a_whole_installation_has_nothing_wrong(installation: Installation) -> None:
@@ -100,15 +192,16 @@ def test_a_certificate_of_another_authority_and_an_expired_one_are_named(
 ) -> None:
     other = create_authority(tmp_path / "other", "another passphrase", "Another")
     issuing.write_pair(issuing.issue_client(other, "mirror"), installation.secrets / "cloud", "mirror")
-    broken = installation.client_files("tools")[1]
-    shutil.copyfile(installation.client_files("ingest-main")[1], broken)
+    broken = installation.client_files("ingest-main")[1]
+    shutil.copyfile(installation.client_files("mirror")[1], broken)
     lines = _complaints(installation)
     assert [line.split(":")[0] for line in lines] == [
+        "deploy/secrets/cloud/ingest-main.key",
         "deploy/secrets/cloud/mirror.crt",
-        "deploy/secrets/cloud/tools.key",
     ]
-    assert "not signed by this installation's authority" in lines[0]
-    assert lines[1].endswith("not the key of deploy/secrets/cloud/tools.crt")
+    assert lines[0].endswith("not the key of deploy/secrets/cloud/ingest-main.crt")
+    assert "not signed by this installation's authority" in lines[1]
+    assert lines[1].endswith("then docker-compose restart area-main mirror")
 
 
 def test_a_port_in_use_is_named(installation: Installation) -> None:

@@ -20,7 +20,7 @@ from tests.status.installation import Installation, installed, one_reading
 
 Status = Callable[..., tuple[int, str]]
 PARTS = {
-    *("service", "broker", "ingest", "disk", "portal", "settle", "gateways", "meters", "quarantine"),
+    *("service", "broker", "ingest", "lag", "disk", "portal", "settle", "gateways", "meters", "quarantine"),
     *("totals", "registry", "database", "backup", "certificates"),
 }
 

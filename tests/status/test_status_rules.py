@@ -55,6 +55,20 @@ def test_gateways_that_are_away_are_named_the_first_of_them() -> None:
     assert area(gateways=[dead[0] | {"dead_meters": 9}])["meters"].state == "bad"
 
 
+def test_lag_is_that_of_the_last_batches_of_who_is_there() -> None:
+    def line(*delays_s: float | None, online: bool = True) -> Line | None:
+        row = {"gateway": "g", "online": online, "state_time_s": NOW_S, "meters": 1, "dead_meters": 0}
+        rows = [row | {"delay_s": delay_s} for delay_s in delays_s]
+        return area(gateways=rows).get("lag")
+
+    assert line(None) is None
+    assert line(5.0, online=False) is None
+    found = [line(*[0.2] * 19, 500.0), line(*[0.2] * 18, 100.0, 500.0), line(1000.0)]
+    assert [one and one.state for one in found] == ["ok", "warn", "bad"]
+    assert found[0]
+    assert found[0].words.en == "p95 1 s"
+
+
 def test_quarantine_that_had_no_room_is_bad() -> None:
     held = [{"gateway": "g", "held": 3, "dropped": 0}]
     assert area(quarantine=held)["quarantine"].state == "warn"
@@ -66,14 +80,13 @@ def test_figures_tell_whose_they_are() -> None:
     ingest = (
         "bitgoeul_ingest_readings_total 100\nbitgoeul_ingest_broker_connected 0\nbitgoeul_ingest_store_available {}\n"
     )
-    late = 'bitgoeul_ingest_lag_seconds_bucket{{le="{}"}} 1\nbitgoeul_ingest_lag_seconds_bucket{{le="{}"}} 100\n'
     assert figures(ingest.format(0))["ingest"].state == "bad"
     assert figures(ingest.format(1))["broker"].state == "bad"
     assert figures(ingest.format(1))["ingest"].state == "ok"
-    lags = [
-        figures(ingest.format(1) + late.format(*bounds))["ingest"].state for bounds in ((1, 5), (60, 300), (300, 3600))
-    ]
-    assert lags == ["ok", "warn", "bad"]
+    stored = "bitgoeul_ingest_stored_seconds {}\n"
+    lines = [figures(ingest.format(1) + stored.format(NOW_S - age_s))["ingest"] for age_s in (70, 700, 2000)]
+    assert [line.state for line in lines] == ["ok", "warn", "bad"]
+    assert lines[0].words.en == "100 readings, the last 70 s ago"
     portal = "bitgoeul_portal_listeners 3\nbitgoeul_portal_feed_age_seconds {}\nbitgoeul_portal_silent_areas {}\n"
     assert figures(portal.format(1, 0))["portal"].words.en == "3 watching, 0 errors, page 1 s old"
     assert [figures(portal.format(*given))["portal"].state for given in ((20, 0), (90, 0), (1, 1))] == [
