@@ -13,6 +13,7 @@ from cloud.mirror.registry import MAX_METERS, Known
 from cloud.mirror.tables import meter_points, site_points
 from cloud.mirror.writing import Boards
 from cloud.portal.live.feed import Ask
+from cloud.portal.live.rhythm import Rhythm
 from cloud.portal.live.rules import DAY, NOW, Clock, Snapshot, Trails, snapshot
 from cloud.portal.live.sites import Roster, Rosters
 from cloud.portal.live.sums import Figure
@@ -45,6 +46,7 @@ class LiveCity:
     def __init__(self, rosters: Rosters, asks: Mapping[str, Ask], stale_after_s: int) -> None:
         self._rosters, self._asks, self._stale_after_s = rosters, asks, stale_after_s
         self._roster, self._trails = rosters.at(time.time()), Trails()
+        self._fresh = Fresh(stale_after_s)
         self._last = dict.fromkeys(asks, LIVE.empty_table())  # an area that is silent grows stale by the rules
         self.silent: dict[str, str] = {}  # why, by area
         self.models: Mapping[str, str] = {}  # of meters, as their gateways last said
@@ -65,9 +67,28 @@ class LiveCity:
         moment_s = int(now_s) // EVERY_S * EVERY_S
         boards.write(city_points(shown, roster, known), moment_s)
         boards.write(site_points(shown, roster, known), moment_s)
-        boards.write(meter_points(live, known, self.models, now_s), moment_s)
+        boards.write(meter_points(self._fresh.of(live, known, now_s), known, self.models, now_s), moment_s)
         for quantity, rows in meter_rows(live, known.shown(now_s), known):
             boards.write_rows(quantity, rows)
+
+
+class Fresh:
+    """Tells by the live page's rule which of the latest readings are near enough to now; it learns how often each
+    quantity of a meter is read.
+    """
+
+    def __init__(self, stale_after_s: int) -> None:
+        self._stale_after_s = stale_after_s
+        self._names, self._rhythm = LIVE.empty_table().select(["meter", "quantity"]), Rhythm()
+
+    def of(self, live: pa.Table, known: Known, now_s: float) -> pa.Table:
+        """LIVE of the meters that are shown by themselves, with a column `fresh`."""
+        ours = live.filter(pc.is_in(live["meter"], pc.unique(known.shown(now_s)["meter"])))
+        names = ours.select(["meter", "quantity"])
+        if not names.equals(self._names):
+            self._names, self._rhythm = names, Rhythm()
+        time_s = ours["time_s"].fill_null(0).to_numpy()
+        return ours.append_column("fresh", pa.array(self._rhythm.is_live(time_s, now_s, self._stale_after_s)))
 
 
 def city_points(shown: Snapshot, roster: Roster, known: Known) -> Iterator[Point]:

@@ -1,10 +1,9 @@
 """Sites and meters as they are now, all that a table on a board shows of each in one point."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cloud.metering.codes import UTILITIES
 from cloud.metering.figures import UNITS
@@ -14,7 +13,8 @@ from cloud.mirror.registry import Known
 from cloud.portal.live.rules import DAY, NOW, Snapshot
 from cloud.portal.live.sites import ALL_HOUSEHOLDS, Roster
 from cloud.portal.live.sums import Figure
-from cloud.settle.plan import INWARD, PRODUCED
+from cloud.settle.plan import INWARD, OUTWARD, PRODUCED
+from contract.quality import Quality
 
 # The live page's figures of a site by its fields.
 SITE_FIELDS: Mapping[str, str] = {
@@ -67,27 +67,43 @@ def _meters_live(figures: Mapping[str, Figure]) -> Fields:
     }
 
 
-def meter_points(live: pa.Table, known: Known, models: Mapping[str, str], now_s: float) -> Iterator[Point]:
-    """Each meter that is shown by itself, the missing ones too."""
+def meter_points(ours: pa.Table, known: Known, models: Mapping[str, str], now_s: float) -> Iterator[Point]:
+    """Each meter that is shown by itself, the missing ones too. `ours` are LIVE's rows of them, and `fresh`: whether
+    the latest reading is near enough to now.
+    """
     spans = known.shown(now_s)
-    multipliers = dict(
-        zip(
-            zip(spans["meter"].to_pylist(), spans["quantity"].to_pylist(), strict=True),
-            spans["multiplier"].to_pylist(),
-            strict=True,
-        )
-    )
+    names = [spans[name].to_pylist() for name in ("meter", "quantity", "multiplier")]
+    multipliers = {(meter, quantity): times for meter, quantity, times in zip(*names, strict=True)}
+    quantities: dict[str, list[str]] = {}
+    for meter, quantity in multipliers:
+        quantities.setdefault(meter, []).append(quantity)
     read: dict[str, dict[str, Mapping[str, Any]]] = {}
-    ours = live.filter(pc.is_in(live["meter"], pc.unique(spans["meter"])))
-    for row in ours.select(["meter", "quantity", "time_s", "value", "quality"]).to_pylist():
+    for row in ours.select(["meter", "quantity", "value", "quality", "last_time_s", "fresh"]).to_pylist():
         times = multipliers.get((row["meter"], row["quantity"]))
-        if times is not None:
-            value = None if row["value"] is None else row["value"] * times
-            read.setdefault(row["meter"], {})[row["quantity"]] = row | {"value": value}
+        if times is not None and row["quality"] is not None:
+            read.setdefault(row["meter"], {})[row["quantity"]] = _aged(row, times)
     for meter in meters_of(spans):
+        name = meter["meter"]
         tags = {name: meter[name] for name in ("site", "meter", "utility")}
-        fields = _named(meter) | {"model": models.get(meter["meter"], "")}
-        yield Point("meter_now", tags, fields | _read(meter, read.get(meter["meter"], {}), now_s))
+        register = register_of(meter["role"], quantities[name])
+        fields = _named(meter) | {"model": models.get(name, "")}
+        yield Point("meter_now", tags, fields | _read(meter, register, read.get(name, {}), now_s))
+
+
+def _aged(row: Mapping[str, Any], times: float) -> Mapping[str, Any]:
+    """What is stale is as good as no answer."""
+    if not row["fresh"]:
+        return {**row, "value": None, "quality": max(row["quality"], int(Quality.NO_ANSWER))}
+    return {**row, "value": None if row["value"] is None else row["value"] * times}
+
+
+def register_of(role: str, quantities: Sequence[str]) -> str | None:
+    """The register that settling takes of a meter (cloud.settle.plan.meters_of): of several of a kind the last."""
+    for group in (PRODUCED, OUTWARD, INWARD) if role == "production" else (INWARD,):
+        found = [quantity for quantity in quantities if quantity in group]
+        if found:
+            return found[-1]
+    return None
 
 
 def _named(meter: Mapping[str, str]) -> Fields:
@@ -102,17 +118,17 @@ def _named(meter: Mapping[str, str]) -> Fields:
     }
 
 
-def _read(meter: Mapping[str, str], read: Mapping[str, Mapping[str, Any]], now_s: float) -> Fields:
-    """Its register, its value of the moment, and how old the newest of all is."""
-    produces = meter["role"] == "production"
-    registers = (*PRODUCED, *INWARD) if produces else INWARD
-    register = next((read[name] for name in registers if name in read), {})
-    instant = read.get(PRODUCTION_INSTANT if produces else INSTANTS[meter["utility"]], {})
-    times = [row["time_s"] for row in read.values() if row["time_s"] is not None]
-    quality = instant.get("quality", register.get("quality"))
+def _read(
+    meter: Mapping[str, str], register: str | None, read: Mapping[str, Mapping[str, Any]], now_s: float
+) -> Fields:
+    """Its register, its value of the moment, and how long ago it last had any value."""
+    nothing: Mapping[str, Any] = {}
+    shown = read.get(register, nothing) if register else nothing
+    instant = read.get(PRODUCTION_INSTANT if meter["role"] == "production" else INSTANTS[meter["utility"]], nothing)
+    times = [row["last_time_s"] for row in read.values() if row["last_time_s"] is not None]
     return {
-        "reading": register.get("value"),
+        "reading": shown.get("value"),
         "instant": instant.get("value"),
         "age_s": now_s - max(times) if times else None,
-        "quality": MISSING if quality is None else quality,
+        "quality": (instant or shown).get("quality", MISSING),
     }
