@@ -178,10 +178,11 @@ def _gateways(name: str, rows: Sequence[Mapping[str, Any]], now_s: float) -> Lin
     title = Text(f"게이트웨이 ({name})", f"gateways ({name})")
     # where the broker is away too, nobody says that a gateway went
     heard_s = now_s - UNHEARD_S
-    offline = sorted(str(row["gateway"]) for row in rows if not row["online"] or (row["state_time_s"] or 0) < heard_s)
-    words = Text(
-        f"{len(rows)}대 가운데 {len(rows) - len(offline)}대 연결", f"{len(rows) - len(offline)} of {len(rows)} online"
-    )
+    known = [row for row in rows if row["online"] or row["state_time_s"] is not None]
+    offline = sorted(str(row["gateway"]) for row in known if not row["online"] or (row["state_time_s"] or 0) < heard_s)
+    new, online = len(rows) - len(known), len(known) - len(offline)
+    new_ko, new_en = (f", 아직 한 번도 오지 않음 {new}대", f", {new} never heard yet") if new else ("", "")
+    words = Text(f"{len(known)}대 가운데 {online}대 연결{new_ko}", f"{online} of {len(known)} online{new_en}")
     if not offline:
         return Line("gateways", title, "ok", words)
     named = ", ".join(offline[:NAMED]) + (" …" if len(offline) > NAMED else "")
@@ -190,7 +191,7 @@ def _gateways(name: str, rows: Sequence[Mapping[str, Any]], now_s: float) -> Lin
         "그 시설의 전원과 통신망을, 그다음 게이트웨이의 기록을 보십시오",
         "see to that site's power and network, then to the gateway's log",
     )
-    return Line("gateways", title, "bad" if len(offline) > OFFLINE_BAD * len(rows) else "warn", said, todo)
+    return Line("gateways", title, "bad" if len(offline) > OFFLINE_BAD * len(known) else "warn", said, todo)
 
 
 def _lag(name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Line]:

@@ -55,6 +55,13 @@ def test_gateways_that_are_away_are_named_the_first_of_them() -> None:
     assert area(gateways=[dead[0] | {"dead_meters": 9}])["meters"].state == "bad"
 
 
+def test_a_gateway_that_is_yet_to_be_installed_is_no_alarm() -> None:
+    there = {"gateway": "g", "online": True, "state_time_s": NOW_S, "meters": 1, "dead_meters": 0}
+    planned = {"gateway": "new", "online": False, "state_time_s": None, "meters": None, "dead_meters": None}
+    line = area(gateways=[there] + [planned] * 50)["gateways"]
+    assert (line.state, line.words.en) == ("ok", "1 of 1 online, 50 never heard yet")
+
+
 def test_lag_is_that_of_the_last_batches_of_who_is_there() -> None:
     def line(*delays_s: float | None, online: bool = True) -> Line | None:
         row = {"gateway": "g", "online": online, "state_time_s": NOW_S, "meters": 1, "dead_meters": 0}
