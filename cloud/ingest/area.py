@@ -137,7 +137,7 @@ class Area:
 
         return {
             "live": lambda: self.live.table(time.time()),
-            "gateways": lambda: self.gateways.table(self.known.known.gateways),
+            "gateways": lambda: self.gateways.table(self.known.known.gateways_at(time.time())),
             "lines": lambda: self.gateways.lines(self.known.known.gateways),
             "catalogue": lambda: self.gateways.catalogue(self.known.known.gateways),
             "quarantine": store.quarantined,

@@ -36,6 +36,7 @@ class Known:
         starts = np.flatnonzero(np.diff(codes, prepend=-1))
         names = [gateway.dictionary[code].as_py() for code in codes[starts].tolist()]
         bounds = [*starts.tolist(), len(codes)]
+        self._starts = starts
         self._rows = {name: (bounds[n], bounds[n + 1]) for n, name in enumerate(names)}
         self._suffixes: dict[str, dict[str, dict[str, int]]] = {name: {} for name in names}
         self._runs = _Runs(self._meter, codes)
@@ -45,8 +46,16 @@ class Known:
 
     @property
     def gateways(self) -> Iterable[str]:
-        """All gateways, once each."""
+        """All gateways of any time, once each."""
         return self._rows.keys()
+
+    def gateways_at(self, now_s: float) -> list[str]:
+        """Those on which anything hangs at that moment: not the former ones, nor those that are only planned."""
+        if not self._rows:
+            return []
+        hangs = (self.valid_from_s <= now_s) & (self.valid_to_s > now_s)
+        there = np.logical_or.reduceat(hangs, self._starts)
+        return [name for name, any_ in zip(self._rows, there.tolist(), strict=True) if any_]
 
     def knows(self, gateway: str) -> bool:
         """Whether any row names the gateway."""

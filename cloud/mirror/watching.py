@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 
 from cloud.mirror import platform
 from cloud.mirror.broker import BrokerState
-from cloud.mirror.gateways import gateway_points, line_points
+from cloud.mirror.gateways import gateway_points, line_points, online
 from cloud.mirror.metrics import Metrics
 from cloud.mirror.quality import EVERY_S as QUALITY_EVERY_S
 from cloud.mirror.quality import finding_points, grade_points
@@ -36,8 +36,8 @@ def watch_gateways(boards: Boards, areas: Mapping[str, Path], now_s: float) -> N
         states, lines = fetch(socket, "gateways"), fetch(socket, "lines")
         if states is not None:
             boards.write(gateway_points(area, states, now_s), int(now_s))
-        if lines is not None:
-            boards.write(line_points(lines), int(now_s))
+        if states is not None and lines is not None:
+            boards.write(line_points(lines, online(states, now_s)), int(now_s))
 
 
 class Quality:

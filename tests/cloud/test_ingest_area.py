@@ -10,6 +10,7 @@ import pytest
 import urllib3
 
 from cloud.registry import snapshot
+from cloud.registry.snapshot import OPEN_FROM_S
 from cloud.store.duck import DuckStore
 from cloud.store.flight import fetch_table
 from cloud.store.influx import InfluxStore
@@ -36,6 +37,7 @@ from tests.cloud.ingest_area import (
     METERS,
     PATIENCE_S,
     Gateway,
+    Row,
     batch,
     eventually,
     fetch,
@@ -267,7 +269,9 @@ def test_any_bytes_are_survived(tmp_path: Path, broker: Server) -> None:
 
 
 def test_what_the_pages_ask_for(tmp_path: Path, broker: Server) -> None:
-    chosen = settings(tmp_path, broker)
+    former = Row("g3", "g3-e01", KWH, OPEN_FROM_S, NOW_S - 1, live=False)
+    planned = Row("g4", "g4-e01", KWH, NOW_S + 86_400, live=False)
+    chosen = settings(tmp_path, broker, [*KNOWN, former, planned])
     with Gateway("g1", broker) as g1, running(chosen) as area:
         birth = Birth(gateway="g1", site="hanam", time_s=NOW_S, software="1")
         g1.say(topic("main", "g1", "birth"), encode(birth), retain=True)

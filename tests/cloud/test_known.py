@@ -68,6 +68,13 @@ def test_gateways_are_those_of_the_rows() -> None:
     assert (KNOWN.knows("g2"), KNOWN.knows("g3"), len(KNOWN)) == (True, False, 6)
 
 
+def test_former_and_planned_gateways_are_not_those_of_now() -> None:
+    rows = known([Row("g1", "e1", KWH, OPEN_FROM_S, 40), Row("g1", "e2", KWH, 60), Row("g2", "e1", KWH, 40, 60)])
+    found = {now_s: rows.gateways_at(now_s) for now_s in (39, 40, 59, 60, 99)}
+    assert found == {39: ["g1"], 40: ["g2"], 59: ["g2"], 60: ["g1"], 99: ["g1"]}
+    assert known([]).gateways_at(0) == []
+
+
 def test_rows_that_do_not_ascend_would_be_missed_and_are_noticed() -> None:
     rows = spans_of(ROWS).take([2, 0, 1, 3, 4, 5])
     with pytest.raises(AssertionError, match="ascend by meter"):
