@@ -18,10 +18,12 @@ from cloud.mirror.sums import Span
 from cloud.mirror.writing import Boards
 from cloud.store.parquet import Files, day_name, read_manifest
 from cloud.store.protocol import StoreUnavailable
+from contract.problems import Problem
 
 LOG = logging.getLogger(__name__)
 
 EVERY_S = 5.0
+AWAY = 3  # spans that were not answered: there is no use in asking for all the others
 
 Version = tuple[str, ...]  # names of files: other names are other content
 Spans = dict[Span, Version]
@@ -40,20 +42,35 @@ class Books:
     _seen: Spans = field(default_factory=dict)
 
     def turn(self, boards: Boards, going: Callable[[], bool], now_s: float) -> None:
-        """Raises StoreUnavailable or Problem; the next turn goes on from there."""
+        """Raises StoreUnavailable or Problem, the first of several; the next turn goes on from there. A span that
+        cannot be told keeps back no other.
+        """
         there = self._there(int(now_s + SEOUL_S) // DAY_S)
         due = [(span, version) for span, version in there.items() if self._seen.get(span) != version]
         due.sort(key=lambda one: (one[0].daily, -one[0].first))
+        failures: list[StoreUnavailable | Problem] = []
         for done, (span, version) in enumerate(due):
             if not going():
                 return
-            began_s = time.monotonic()
-            written = sum(boards.make_equal(sheet) for sheet in self.sheets(span))
-            self._seen[span] = version
-            if written:
-                took_s = time.monotonic() - began_s
-                about = (self.name, day_name(span.first), span.daily, written, took_s, len(due) - done - 1)
-                LOG.info("mirrored what=%s from=%s daily=%s points=%d took_s=%.2f left=%d", *about)
+            try:
+                self._tell(span, boards, len(due) - done - 1)
+            except Problem as problem:
+                failures.append(problem)
+            except StoreUnavailable as unavailable:
+                failures.append(unavailable)
+                if not boards.available or sum(isinstance(one, StoreUnavailable) for one in failures) >= AWAY:
+                    break
+            else:
+                self._seen[span] = version
+        if failures:
+            raise failures[0]
+
+    def _tell(self, span: Span, boards: Boards, left: int) -> None:
+        began_s = time.monotonic()
+        written = sum(boards.make_equal(sheet) for sheet in self.sheets(span))
+        if written:
+            about = (self.name, day_name(span.first), span.daily, written, time.monotonic() - began_s, left)
+            LOG.info("mirrored what=%s from=%s daily=%s points=%d took_s=%.2f left=%d", *about)
 
     def _there(self, today: int) -> Spans:
         """What there is: the slots and the sums of each of the last days, and of the months before them. A day that

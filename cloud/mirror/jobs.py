@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from cloud.store.protocol import StoreUnavailable
 from contract.problems import Problem
@@ -11,6 +12,20 @@ from contract.problems import Problem
 LOG = logging.getLogger(__name__)
 
 RETRY_S = 5.0
+
+_One = TypeVar("_One")
+
+
+def each_of(them: Iterable[_One], turn: Callable[[_One], None]) -> None:
+    """A turn for each: one that cannot have its own keeps back no other. Raises what kept the first of those."""
+    failures: list[StoreUnavailable | Problem] = []
+    for one in them:
+        try:
+            turn(one)
+        except (StoreUnavailable, Problem) as failure:
+            failures.append(failure)
+    if failures:
+        raise failures[0]
 
 
 class Job:
@@ -51,7 +66,7 @@ class Job:
     def _run(self) -> None:
         wait_s = 0.0
         while not self._stopping.wait(wait_s):
-            now_s = time.time()
+            now_s, began_s = time.time(), time.monotonic()
             why = self.once(now_s)
             if why and why != self.trouble:
                 LOG.warning("job waits name=%s why=%r", self.name, why)
@@ -59,7 +74,7 @@ class Job:
                 LOG.info("job goes on name=%s", self.name)
             self.trouble = why
             next_s = RETRY_S if why else self._every_s - now_s % self._every_s
-            wait_s = max(0.0, now_s + next_s - time.time())
+            wait_s = max(0.0, next_s - (time.monotonic() - began_s))  # the clock may have been set meanwhile
 
     def once(self, now_s: float) -> str:
         """A turn by itself; what kept it, or ""."""

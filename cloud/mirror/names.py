@@ -1,6 +1,7 @@
 """Words for the boards: what regions, sites and meters are called, and the outages that are known."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -131,22 +132,43 @@ def meters_of(spans: pa.Table) -> Iterator[dict[str, str]]:
 
 
 def outages(known: Known, since_s: int) -> Iterator[tuple[int, Point]]:
-    """Those that end after `since_s`, each with its begin."""
+    """Those that end after `since_s`, each with its begin. Of homes, and of meters and gateways that only homes have,
+    nothing is told: a reason is free text.
+    """
+    told = _told(known.spans)
+    told["site"] = {site: {site} for site in known.sites["site"].to_pylist()}
     for row in known.outages.filter(pc.greater(known.outages["to_s"], since_s)).to_pylist():
         scope, name = next(
             ((scope, row[scope]) for scope in ("meter", "gateway", "site") if row[scope]),
             ("region", str(row["region"])),
         )
-        utility = "all" if row["utility"] is None else UTILITIES[row["utility"]]
-        open_end = row["to_s"] >= OPEN_TO_S
-        fields: dict[str, Field] = {
-            "text_ko": f"{name}: {row['reason']}",
-            "text_en": f"{name}: {row['reason']}",
-            "end_ms": None if open_end else row["to_s"] * 1000,
-            "open": int(open_end),
-            "utility": utility,
+        if scope != "region" and name not in told[scope]:
+            continue
+        sites = told.get(scope, {}).get(name, set())
+        tags = {
+            "scope": scope,
+            "name": name,
+            "utility": "all" if row["utility"] is None else UTILITIES[row["utility"]],
+            "site": next(iter(sites)) if len(sites) == 1 else "",
         }
-        yield (
-            max(row["from_s"], since_s if row["from_s"] <= OPEN_FROM_S else 0),
-            Point("outages", {"scope": scope, "name": name}, fields),
-        )
+        begin_s = max(row["from_s"], since_s if row["from_s"] <= OPEN_FROM_S else 0)
+        yield begin_s, Point("outages", tags, _outage(name, row))
+
+
+def _told(spans: pa.Table) -> dict[str, dict[str, set[str]]]:
+    """By scope and name, the sites of what is mirrored."""
+    found: dict[str, dict[str, set[str]]] = {"meter": {}, "gateway": {}}
+    for scope, named in found.items():
+        for row in spans.group_by([scope, "site"], use_threads=False).aggregate([]).to_pylist():
+            named.setdefault(row[scope], set()).add(row["site"])
+    return found
+
+
+def _outage(name: str, row: Mapping[str, Any]) -> Fields:
+    open_end = row["to_s"] >= OPEN_TO_S
+    return {
+        "text_ko": f"{name}: {row['reason']}",
+        "text_en": f"{name}: {row['reason']}",
+        "end_ms": None if open_end else row["to_s"] * 1000,
+        "open": int(open_end),
+    }

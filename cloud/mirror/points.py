@@ -30,7 +30,7 @@ class Point:
 @dataclass(frozen=True)
 class Sheet:
     """All points that there should be of a measurement from `start_s` until before `end_s` at these `levels`, each
-    with all of these tags, by name.
+    with all of these tags, by name. What is there of the sites `elsewhere` is left as it is.
     """
 
     measurement: str
@@ -39,6 +39,7 @@ class Sheet:
     start_s: int
     end_s: int
     rows: pa.Table
+    elsewhere: frozenset[str] = frozenset()
 
 
 def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -97,6 +98,14 @@ def different(rows: pa.Table, there: pa.Table) -> tuple[pa.Table, pa.Table]:
             same = pc.and_(same, _equal(name, rows, there, at))
     gone = pc.and_(pc.is_null(pc.index_in(known, keys)), pc.less(whole(there[QUALITY]), MISSING))
     return rows.filter(pc.invert(same)), there.filter(gone)
+
+
+def outside(rows: pa.Table, sites: frozenset[str]) -> pa.Table:
+    """Those that are of none of these sites."""
+    if not sites:
+        return rows
+    site = pc.struct_field(pc.extract_regex(whole(rows[TAGS]), "(?:^|,)site=(?P<site>[^,]*)"), "site")
+    return rows.filter(pc.invert(pc.is_in(site, pa.array(sorted(sites), pa.string()))))
 
 
 def emptied(rows: pa.Table) -> pa.Table:

@@ -4,7 +4,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -17,16 +17,17 @@ from cloud.metering.codes import DAY_S, SEOUL_S, SLOT_S
 from cloud.mirror.books import EVERY_S as BOOKS_EVERY_S
 from cloud.mirror.books import Books
 from cloud.mirror.broker import BrokerState
-from cloud.mirror.jobs import Job
+from cloud.mirror.jobs import Job, each_of
 from cloud.mirror.live import EVERY_S as LIVE_EVERY_S
 from cloud.mirror.live import LiveCity
 from cloud.mirror.metrics import Metrics
 from cloud.mirror.names import names, outages
 from cloud.mirror.newest import Newest
+from cloud.mirror.points import Sheet
 from cloud.mirror.registry import Registry
 from cloud.mirror.settings import MirrorSettings
 from cloud.mirror.sites import AskUsage, SiteUsage
-from cloud.mirror.sums import sheets
+from cloud.mirror.sums import Span, sheets
 from cloud.mirror.watching import Platform, Quality, fetch, watch_gateways
 from cloud.mirror.writing import Boards
 from cloud.portal.live.sites import Rosters
@@ -57,12 +58,15 @@ class Mirror:
             LOG.warning("boards unavailable why=%r", str(unavailable))
         self.boards = Boards(self._influx, self.metrics)
         self.registry = Registry(settings.registry)
-        folders, days, usage = settings.totals, settings.history_days, SiteUsage(_usage(settings.areas))
+        folders, days = settings.totals, settings.history_days
         self._totals = Totals(folders)
         self.books = Books(
             "totals", folders, days, lambda span: sheets(self._totals, self.registry.known().regions, span)
         )
-        self.sites = Books("sites", folders, days, lambda span: usage.sheets(self.registry.known(), span))
+        self.sites = [
+            Books(f"sites-{area}", folders, days, partial(self._site_sheets, SiteUsage(area, ask)))
+            for area, ask in _usage(settings.areas).items()
+        ]
         self._told = (0, "")  # the day and the version of totals that were told last
         self.newest_s: int | None = None  # the end of the newest slot mirrored
         asks = {name: partial(fetch_table, socket) for name, socket in settings.areas.items()}
@@ -71,7 +75,7 @@ class Mirror:
         self.quality = Quality()
         self.broker = BrokerState(settings.broker) if settings.broker else None
         areas = settings.areas
-        sites = Job("sites", BOOKS_EVERY_S, lambda now_s: self.sites.turn(self.boards, lambda: sites.going, now_s))
+        sites = Job("sites", BOOKS_EVERY_S, lambda now_s: self._mirror_sites(lambda: sites.going, now_s))
         totals = Job("totals", BOOKS_EVERY_S, lambda now_s: self.books.turn(self.boards, lambda: totals.going, now_s))
         self.jobs: Sequence[Job] = (
             Job("newest", BOOKS_EVERY_S, self._mirror_newest),
@@ -110,6 +114,7 @@ class Mirror:
     def health(self) -> list[str]:
         """What is not well."""
         problems = [] if self.boards.available else ["boards' database not available"]
+        problems += [f"boards' database refused points of {measurement}" for measurement in self.boards.refused]
         problems += [problem for job in self.jobs for problem in job.problems]
         return problems + [f"area {name} silent" for name in self.live.silent]
 
@@ -128,6 +133,12 @@ class Mirror:
         for sheet in newest.shifted():
             self.boards.make_equal(sheet)
         self._told = version
+
+    def _mirror_sites(self, going: Callable[[], bool], now_s: float) -> None:
+        each_of(self.sites, lambda books: books.turn(self.boards, going, now_s))
+
+    def _site_sheets(self, usage: SiteUsage, span: Span) -> Iterator[Sheet]:
+        return usage.sheets(self.registry.known(), span)
 
     def _names(self, now_s: float) -> None:
         known = self.registry.known()

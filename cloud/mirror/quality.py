@@ -26,9 +26,12 @@ def grade_points(area: str, socket: Path, now_s: float) -> Iterator[Point]:
 
 
 def finding_points(area: str, socket: Path, now_s: float) -> Iterator[tuple[int, Point]]:
-    """By rule, how many days of registers it objected to, with the local day's begin. Raises StoreUnavailable."""
+    """By rule, how many days of registers it objected to, with the local day's begin: of days that were judged, since
+    none found is not the same as none looked for. Raises StoreUnavailable.
+    """
     today = int(day_of(np.array([int(now_s)]))[0])
-    for day in range(today - JUDGED_DAYS, today):
+    (judged,) = fetch_table(socket, "judged", TIMEOUT_S).to_pylist()
+    for day in range(max(today - JUDGED_DAYS, judged["first_day"]), min(today, judged["end_day"])):
         table = fetch_table(socket, "found", TIMEOUT_S, first_day=day, end_day=day + 1)
         counts = dict.fromkeys(Rule, 0)
         for rules, days in zip(table["rules"].to_pylist(), table["days"].to_pylist(), strict=True):

@@ -29,19 +29,27 @@ class Samples:
 
 @dataclass(frozen=True)
 class Change:
-    """Two moments of one service, one after the other."""
+    """Two moments of one service, one after the other. Without a `before` nothing is known of the time between, and
+    empty Samples are those of its beginning.
+    """
 
-    before: Samples
+    before: Samples | None
     now: Samples
 
     def per_s(self, name: str) -> float | None:
         """How fast a counter rises; None at first and where the service began anew."""
+        if self.before is None:
+            return None
         was, is_ = self.before.totals.get(name), self.now.totals.get(name)
         took_s = self.now.at_s - self.before.at_s
         return None if was is None or is_ is None or is_ < was or took_s <= 0 else (is_ - was) / took_s
 
     def p95(self, name: str) -> float | None:
-        """What 95 of 100 observations in between do not exceed; None where there were none, and beyond the bounds."""
+        """What 95 of 100 observations in between do not exceed; None at first and where there were none, and the last
+        bound where it is beyond.
+        """
+        if self.before is None:
+            return None
         now, before = self.now.buckets.get(name, {}), self.before.buckets.get(name, {})
         counts = [(bound, count - before.get(bound, 0.0)) for bound, count in sorted(now.items())]
         if not counts or counts[-1][1] <= 0 or min(count for _, count in counts) < 0:

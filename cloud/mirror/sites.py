@@ -4,8 +4,7 @@ A site's sums are made by the rules of the totals, so that what hangs behind ano
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,19 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cloud.metering.calendar import begin_s
-from cloud.metering.codes import ESTIMATED, ROLES, UTILITIES, Direction
+from cloud.metering.codes import ESTIMATED, Direction
 from cloud.mirror.points import Sheet, tagged, whole
 from cloud.mirror.registry import MAX_METERS, Known
 from cloud.mirror.sums import ALL, MEASUREMENTS, Span, points_of
-from cloud.settle.plan import INWARD, OUTWARD, PRODUCED, Plan, Spans, plan_for, spans_of
+from cloud.settle.plan import Plan, Spans, plan_for, spans_of
 from cloud.settle.sums import atoms_of
+from cloud.store.protocol import StoreUnavailable
 from cloud.store.totals_schema import SLOT_ATOMS
 
 LOG = logging.getLogger(__name__)
 
 ASKED_METERS = 200  # at once: some 30,000 slots
 SITE, METER = ("district", "kind", "level", "region", "site", "type"), ("kind", "level", "meter", "site")
-PRODUCTION = ROLES.index("production")
 
 USAGE = pa.schema(
     [
@@ -37,121 +36,128 @@ USAGE = pa.schema(
     ]
 )
 
+# What single meters counted.
+COUNTED = pa.schema(
+    [
+        ("measurement", pa.string()),
+        ("meter", pa.string()),
+        ("site", pa.string()),
+        ("time_s", pa.int64()),
+        ("milli", pa.int64()),
+        ("grade", pa.uint8()),
+    ]
+)
+
 # Asks an area's process for the usage of some meters (meters, start_s, end_s). Raises StoreUnavailable.
 AskUsage = Callable[[Sequence[str], int, int], pa.Table]
 
 
-@dataclass(frozen=True)
-class _Day:
-    """The usage of a local day, and the SPANS that it is of."""
-
-    span: Span
-    spans: pa.Table
-    usage: pa.Table
-
-
 class SiteUsage:
-    """Of areas by name."""
+    """Of one area: another that is silent keeps nothing back, and what it told stays."""
 
-    def __init__(self, asks: Mapping[str, AskUsage]) -> None:
-        self._asks = asks
+    def __init__(self, area: str, ask: AskUsage) -> None:
+        self._area, self._ask = area, ask
         self._told = False
 
     def sheets(self, known: Known, span: Span) -> Iterator[Sheet]:
-        """All that there is of a local day, its sums too; nothing of a month. Raises StoreUnavailable where an area's
+        """All that there is of a local day, its sums too; nothing of a month. Raises StoreUnavailable where the area's
         process does not answer.
         """
         if span.daily:
             return
-        day = span.first
-        spans = self._chosen(known, span)
-        parts = [_Day(span, mine, self._usage(area, mine, span)) for area, mine in _by_area(spans, self._asks)]
-        meters = pa.concat_tables([_meter_rows(part, known) for part in parts] or [_NO_METERS])
-        atoms = pa.concat_tables([_atoms(part, known) for part in parts] or [SLOT_ATOMS.empty_table()])
-        for (utility, direction), name in MEASUREMENTS.items():
-            yield span.sheet(name, ("meter",), METER, _meter_points(meters, name))
-            of = atoms.filter(pc.and_(pc.equal(atoms["utility"], utility), pc.equal(atoms["direction"], direction)))
-            yield span.sheet(name, ("site",), SITE, _site_points(of, known))
-            daily = Span(day, day + 1, daily=True)
-            yield daily.sheet(name + daily.suffix, ("site",), SITE, _site_points(_summed(of, begin_s(day)), known))
-
-    def _chosen(self, known: Known, span: Span) -> pa.Table:
-        """The SPANS of the day, of no more meters than boards are for."""
         there = pc.and_(
             pc.less(known.spans["from_s"], begin_s(span.end)), pc.greater(known.spans["to_s"], begin_s(span.first))
         )
         spans = known.spans.filter(there)
-        meters = pc.unique(spans["meter"])
-        if len(meters) <= MAX_METERS:
-            return spans
-        if not self._told:
-            LOG.warning("meters of live sites left out of the boards shown=%d of=%d", MAX_METERS, len(meters))
-        self._told = True
-        return spans.filter(pc.is_in(spans["meter"], meters[:MAX_METERS]))
+        mine = spans.filter(pc.equal(spans["area"].cast(pa.string()), self._area))
+        usage = self._usage(mine, span)
+        counted, atoms = _sums(mine, usage, known) if usage.num_rows else _NOTHING
+        counted = counted.filter(pc.is_in(counted["meter"], self._shown(spans)))
+        elsewhere, day = self._elsewhere(known), Span(span.first, span.first + 1, daily=True)
+        for (utility, direction), name in MEASUREMENTS.items():
+            yield span.sheet(name, ("meter",), METER, _meter_points(counted, name, known), elsewhere)
+            of = atoms.filter(pc.and_(pc.equal(atoms["utility"], utility), pc.equal(atoms["direction"], direction)))
+            yield span.sheet(name, ("site",), SITE, _site_points(of, known), elsewhere)
+            summed = _summed(of, begin_s(span.first))
+            yield day.sheet(name + day.suffix, ("site",), SITE, _site_points(summed, known), elsewhere)
 
-    def _usage(self, area: str, spans: pa.Table, span: Span) -> pa.Table:
+    def _elsewhere(self, known: Known) -> frozenset[str]:
+        """The sites of which other areas tell."""
+        theirs = pc.not_equal(known.spans["area"].cast(pa.string()), self._area)
+        return frozenset(pc.unique(known.spans.filter(theirs)["site"].cast(pa.string())).to_pylist())
+
+    def _shown(self, spans: pa.Table) -> pa.Array:
+        """The meters that are told apart: of all areas no more than boards are for. Sites have all of theirs."""
+        meters = whole(pc.unique(spans["meter"]))
+        if len(meters) > MAX_METERS and not self._told:
+            LOG.warning("meters of live sites left out of the boards shown=%d of=%d", MAX_METERS, len(meters))
+            self._told = True
+        return meters[:MAX_METERS]
+
+    def _usage(self, spans: pa.Table, span: Span) -> pa.Table:
         parts = [USAGE.empty_table()]
         meters = pc.unique(spans["meter"]).to_pylist()
         for at in range(0, len(meters), ASKED_METERS):
-            found = self._asks[area](meters[at : at + ASKED_METERS], begin_s(span.first), begin_s(span.end))
-            parts.append(found.select(USAGE.names).cast(USAGE))
+            found = self._ask(meters[at : at + ASKED_METERS], begin_s(span.first), begin_s(span.end))
+            try:
+                parts.append(found.select(USAGE.names).cast(USAGE))
+            except (KeyError, pa.ArrowException) as error:
+                raise StoreUnavailable(f"area {self._area}: its usage cannot be read: {error}") from error
         return pa.concat_tables(parts).combine_chunks()
 
 
-def _by_area(spans: pa.Table, asks: Mapping[str, AskUsage]) -> Iterator[tuple[str, pa.Table]]:
-    area = spans["area"].cast(pa.string())
-    for name in asks:
-        mine = spans.filter(pc.equal(area, name))
-        if mine.num_rows:
-            yield name, mine
+_NOTHING = COUNTED.empty_table(), SLOT_ATOMS.empty_table()
 
 
-_NO_METERS = pa.table(
-    {
-        "measurement": pa.array([], pa.string()),
-        "kind": pa.array([], pa.string()),
-        "meter": pa.array([], pa.string()),
-        "site": pa.array([], pa.string()),
-        "time_s": pa.array([], pa.int64()),
-        "milli": pa.array([], pa.int64()),
-        "grade": pa.array([], pa.uint8()),
-    }
-)
-
-
-def _meter_rows(day: _Day, known: Known) -> pa.Table:
-    """What each register counted, under the measurement that it is of."""
-    usage = day.usage
-    if not usage.num_rows:
-        return _NO_METERS
-    about = day.spans.select(["meter", "quantity", "site", "utility", "role"])
-    about = about.set_column(1, "quantity", about["quantity"].cast(pa.string()))
-    about = about.set_column(2, "site", about["site"].cast(pa.string()))
-    about = about.group_by(["meter", "quantity"], use_threads=False).aggregate(
-        [("site", "first"), ("utility", "first"), ("role", "first")]
+def _sums(spans: pa.Table, usage: pa.Table, known: Known) -> tuple[pa.Table, pa.Table]:
+    """What the meters counted, and SLOT_ATOMS in which `region` is the place of the site."""
+    place = pc.index_in(spans["site"].cast(pa.string()), known.sites["site"].combine_chunks()).cast(pa.int32())
+    table = spans.set_column(spans.schema.get_field_index("region"), "region", place)
+    table = table.set_column(
+        table.schema.get_field_index("use"), "use", pa.repeat(pa.scalar(0, pa.uint8()), table.num_rows)
     )
-    about = about.rename_columns(["meter", "quantity", "site", "utility", "role"])
-    words = pa.array([_measurement(row) for row in about.to_pylist()], pa.string())
-    about = about.append_column("measurement", words).filter(pc.is_valid(words))
-    rows = usage.rename_columns(["meter", "quantity", "time_s", "milli", "grade"])
-    rows = rows.join(about, ["meter", "quantity"], join_type="inner")
-    rows = rows.join(known.sites.select(["site", "kind"]), "site", join_type="inner")
-    return rows.select(_NO_METERS.column_names).cast(_NO_METERS.schema)
+    numbers = _Numbers()
+    registers = spans_of(table, str(spans["area"][0].as_py()), numbers)
+    usage = usage.append_column("series", pa.array(numbers(usage["meter"], usage["quantity"])))
+    usage = usage.select(["slot_s", "series", "milli", "grade"]).sort_by("slot_s").combine_chunks()
+    slots, firsts = np.unique(usage["slot_s"].to_numpy(), return_index=True)
+    ends = np.append(firsts[1:], usage.num_rows)
+    (nothing, no_atoms), plan = _NOTHING, None
+    counted, atoms = [nothing], [no_atoms]
+    for slot_s, first, end in zip(slots.tolist(), firsts.tolist(), ends.tolist(), strict=True):
+        plan = _plan(plan, registers, slot_s)
+        its = usage.slice(first, end - first)
+        atoms.append(atoms_of(plan, slot_s, its))
+        counted.append(_counted(plan, its))
+    return pa.concat_tables(counted), pa.concat_tables(atoms)
 
 
-def _measurement(row: Mapping[str, object]) -> str | None:
-    """What a register's rise is called: of one meter, what came in is what it used."""
-    quantity, utility = row["quantity"], row["utility"]
-    assert isinstance(utility, int)
-    if quantity in PRODUCED or (row["role"] == PRODUCTION and quantity in (*INWARD, *OUTWARD)):
-        return "production_electricity_kwh" if UTILITIES[utility] == "electricity" else None
-    if quantity in OUTWARD:
-        return "export_electricity_kwh"
-    return MEASUREMENTS[utility, Direction.USE] if quantity in INWARD else None
+def _counted(plan: Plan, usage: pa.Table) -> pa.Table:
+    """Of a slot, COUNTED: one register for each direction of a meter, that which the plan takes."""
+    tree, column, series = plan.meters.tree, plan.spans.table.column, usage["series"].combine_chunks()
+    parts = [COUNTED.empty_table()]
+    ways = ((tree.inward, Direction.USE), (tree.outward, Direction.EXPORT), (tree.produced, Direction.PRODUCTION))
+    for register, direction in ways:
+        its = register[register >= 0]
+        at = pc.index_in(pa.array(plan.series[its], series.type), series)
+        row = pa.array(plan.row[its])
+        utilities = column("utility").take(row).to_pylist()
+        columns = {
+            "measurement": pa.array([MEASUREMENTS.get((one, direction)) for one in utilities], pa.string()),
+            "meter": column("meter").take(row),
+            "site": column("site").take(row).cast(pa.string()),
+            "time_s": usage["slot_s"].take(at),
+            "milli": usage["milli"].take(at),
+            "grade": usage["grade"].take(at),
+        }
+        there = pc.and_(pc.is_valid(at), pc.is_valid(columns["measurement"]))
+        parts.append(pa.table(columns, COUNTED).filter(there))
+    return pa.concat_tables(parts)
 
 
-def _meter_points(rows: pa.Table, measurement: str) -> pa.Table:
-    of = rows.filter(pc.equal(rows["measurement"], measurement))
+def _meter_points(counted: pa.Table, measurement: str, known: Known) -> pa.Table:
+    of = counted.filter(pc.equal(counted["measurement"], measurement))
+    of = of.join(known.sites.select(["site", "kind"]), "site", join_type="inner").combine_chunks()
     estimated = pc.is_in(of["grade"], pa.array([int(grade) for grade in ESTIMATED], pa.uint8()))
     guessed = pc.if_else(estimated, whole(of["milli"]), pc.if_else(pc.is_valid(of["milli"]), 0, None))
     sums = {
@@ -164,28 +170,6 @@ def _meter_points(rows: pa.Table, measurement: str) -> pa.Table:
     }
     names = {name: whole(of[name]) for name in ("kind", "meter", "site")}
     return points_of(tagged(of.num_rows, names | {"level": "meter"}), pa.table(sums))
-
-
-def _atoms(day: _Day, known: Known) -> pa.Table:
-    """SLOT_ATOMS in which `region` is the place of the site."""
-    if not day.usage.num_rows:
-        return SLOT_ATOMS.empty_table()
-    place = pc.index_in(day.spans["site"].cast(pa.string()), known.sites["site"].combine_chunks()).cast(pa.int32())
-    table = day.spans.set_column(day.spans.schema.get_field_index("region"), "region", place)
-    table = table.set_column(
-        table.schema.get_field_index("use"), "use", pa.repeat(pa.scalar(0, pa.uint8()), table.num_rows)
-    )
-    numbers = _Numbers()
-    spans = spans_of(table, str(day.spans["area"][0].as_py()), numbers)
-    usage = day.usage.append_column("series", pa.array(numbers(day.usage["meter"], day.usage["quantity"])))
-    usage = usage.select(["slot_s", "series", "milli", "grade"]).sort_by("slot_s").combine_chunks()
-    slots, firsts = np.unique(usage["slot_s"].to_numpy(), return_index=True)
-    ends = np.append(firsts[1:], usage.num_rows)
-    made, plan = [SLOT_ATOMS.empty_table()], None
-    for slot_s, first, end in zip(slots.tolist(), firsts.tolist(), ends.tolist(), strict=True):
-        plan = _plan(plan, spans, slot_s)
-        made.append(atoms_of(plan, slot_s, usage.slice(first, end - first)))
-    return pa.concat_tables(made)
 
 
 def _plan(plan: Plan | None, spans: Spans, slot_s: int) -> Plan:

@@ -49,9 +49,16 @@ class Span:
         """Of measurements."""
         return DAILY if self.daily else ""
 
-    def sheet(self, name: str, levels: tuple[str, ...], tags: tuple[str, ...], rows: pa.Table) -> Sheet:
+    def sheet(
+        self,
+        name: str,
+        levels: tuple[str, ...],
+        tags: tuple[str, ...],
+        rows: pa.Table,
+        elsewhere: frozenset[str] = frozenset(),
+    ) -> Sheet:
         """Of this span."""
-        return Sheet(name, levels, tags, begin_s(self.first), begin_s(self.end), rows)
+        return Sheet(name, levels, tags, begin_s(self.first), begin_s(self.end), rows, elsewhere)
 
 
 def sheets(totals: Totals, known: pa.Table, span: Span) -> Iterator[Sheet]:

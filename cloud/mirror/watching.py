@@ -11,6 +11,7 @@ from prometheus_client import generate_latest
 from cloud.mirror import platform
 from cloud.mirror.broker import BrokerState
 from cloud.mirror.gateways import gateway_points, line_points, online
+from cloud.mirror.jobs import each_of
 from cloud.mirror.metrics import Metrics
 from cloud.mirror.quality import EVERY_S as QUALITY_EVERY_S
 from cloud.mirror.quality import finding_points, grade_points
@@ -48,15 +49,16 @@ class Quality:
 
     def turn(self, boards: Boards, areas: Mapping[str, Path], now_s: float) -> None:
         """Of all areas. Raises StoreUnavailable where one does not answer, so that it is asked again soon."""
-        for area, socket in areas.items():
-            if now_s < self._due_s.get(area, 0.0):
-                continue
-            grades = list(grade_points(area, socket, now_s))
-            boards.write(grades, int(now_s))
-            for day_s, point in finding_points(area, socket, now_s):
-                boards.write([point], day_s)
-            if grades:
-                self._due_s[area] = now_s + QUALITY_EVERY_S
+        due = [area for area in areas if now_s >= self._due_s.get(area, 0.0)]
+        each_of(due, lambda area: self._ask(boards, area, areas[area], now_s))
+
+    def _ask(self, boards: Boards, area: str, socket: Path, now_s: float) -> None:
+        grades = list(grade_points(area, socket, now_s))
+        boards.write(grades, int(now_s))
+        for day_s, point in finding_points(area, socket, now_s):
+            boards.write([point], day_s)
+        if grades:
+            self._due_s[area] = now_s + QUALITY_EVERY_S
 
 
 class Platform:
@@ -93,6 +95,6 @@ class Platform:
         boards.write([*points, said] if said is not None else points, int(now_s))
 
     def _change(self, service: str, samples: Samples) -> Change:
-        before = self._before.get(service, Samples())
+        before = self._before.get(service)
         self._before[service] = samples
         return Change(before, samples)

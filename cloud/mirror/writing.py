@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from cloud.mirror.metrics import Metrics
-from cloud.mirror.points import Point, Sheet, different, emptied, few, many
+from cloud.mirror.points import Point, Sheet, different, emptied, few, many, outside
 from cloud.store.influx_http import InfluxConnection, Refused
 from cloud.store.lines import any_of, body
 from cloud.store.protocol import StoreUnavailable
@@ -31,6 +32,12 @@ class Boards:
         self._refused: set[str] = set()  # measurements of which lines were refused, each said once
         self.available = True
 
+    @property
+    def refused(self) -> list[str]:
+        """The measurements of which lines were refused: they lack points, until the mirror is started again."""
+        with self._lock:
+            return sorted(self._refused)
+
     def write(self, points: Iterable[Point], time_s: int) -> None:
         """A handful, of one moment."""
         lines = few(points, time_s)
@@ -47,6 +54,7 @@ class Boards:
     def make_equal(self, sheet: Sheet) -> int:
         """Write what is not there as it should be, and take the value from what should not be there; how many."""
         changed, gone = different(sheet.rows, self._there(sheet))
+        gone = outside(gone, sheet.elsewhere)
         self.write_rows(sheet.measurement, changed)
         if gone.num_rows:
             self.write_rows(sheet.measurement, emptied(gone))
@@ -110,7 +118,8 @@ class Boards:
     def _tell(self, lines: bytes | memoryview, refused: Refused) -> None:
         """InfluxDB took the other lines of the post; those refused would be refused again."""
         self.metrics.errors.inc()
-        measurement = bytes(lines[:200]).partition(b",")[0].decode("utf-8", "replace")
+        named = re.search(r'on measurement \\*"([^"\\]+)', str(refused))
+        measurement = named[1] if named else bytes(lines[:200]).partition(b",")[0].decode("utf-8", "replace")
         with self._lock:
             new = measurement not in self._refused
             self._refused.add(measurement)

@@ -38,11 +38,16 @@ UNIT_MILLI = 10  # one step of a register: most show two decimals
 SeriesArray = npt.NDArray[np.int32]
 
 
+def first_whole_day(progress: Progress) -> int | None:
+    """The first local day that is settled, or will be, from its beginning."""
+    return None if progress.first_s is None else -(-(progress.first_s - begin_s(0)) // DAY_S)
+
+
 def pending_days(days: Days, progress: Progress) -> list[int]:
     """Whole local days that are settled and not judged, or of which something changed since; ascending."""
-    if progress.first_s is None or progress.settled_s is None:
+    first = first_whole_day(progress)
+    if first is None or progress.settled_s is None:
         return []
-    first = -(-(progress.first_s - begin_s(0)) // DAY_S)
     end = (progress.settled_s - begin_s(0)) // DAY_S
     judged = days.judged()
     new = range(first if judged is None else max(judged + 1, first), end)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cloud.metering.codes import SLOT_S
+from cloud.settle.days import first_whole_day
 from cloud.store.days import ALL_RULES, Days
 from cloud.store.settled import EDITS, USAGE, Settled
 from contract.problems import Problem
@@ -38,9 +39,19 @@ def quality_tables(settled: Settled, days: Days) -> dict[str, Named]:
         ),
         "grades": days.slot_counts,
         "found": days.day_counts,
+        "judged": lambda: judged(settled, days),
         "edits": _answered(lambda meter=None, limit=ROWS: days.edits(_known(days, meter), limit)),
         "edit": _answered(lambda **edit_: edit(settled, days, **edit_)),
     }
+
+
+def judged(settled: Settled, days: Days) -> pa.Table:
+    """Which whole local days were judged, as one row: from `first_day` on until before `end_day`, both 0 where none
+    was.
+    """
+    first, last = first_whole_day(settled.progress()), days.judged()
+    found = (0, 0) if first is None or last is None else (first, last + 1)
+    return pa.table([[day] for day in found], names=["first_day", "end_day"])
 
 
 def usage(settled: Settled, days: Days, meter: str, start_s: int, end_s: int) -> pa.Table:

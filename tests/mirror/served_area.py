@@ -1,21 +1,25 @@
 """An area as the mirror sees it: two sites that are settled in a real file, behind a real Flight socket."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from cloud.ingest.gateways import Gateways
 from cloud.ingest.live import LIVE
 from cloud.metering.codes import SLOT_S
+from cloud.mirror.settings import MirrorSettings
 from cloud.registry import snapshot
 from cloud.registry.facts import shipped_regions
 from cloud.settle.tables import quality_tables
 from cloud.settle.worker import STATUS
 from cloud.store.flight import AreaServer
 from contract.messages import Birth, BirthMeter, LineState, State
+from simulators.servers import Server
+from tests.mirror.boards_database import settings
 from tests.settle.small_city import START, City, Reading, span
 
 KWH, EXPORT, MADE, KW = (
@@ -104,15 +108,16 @@ def gateways() -> Gateways:
     return known
 
 
-def write_registry(folder: Path) -> Path:
-    """The snapshot: the two sites, the shipped regions, and an outage that is over."""
+def write_registry(folder: Path, more: Sequence[Mapping[str, object]] = (), *works: str) -> Path:
+    """The snapshot: the two sites, the shipped regions, and an outage that is over; and more spans and works."""
     sites: list[dict[str, object]] = [
         {"site": "works", "name_ko": "공장", "name_en": "Works", "kind": "industrial-complex"},
         {"site": "block", "name_ko": "아파트", "name_en": None, "kind": "apartment-block"},
     ]
+    sites += [{"site": site, "name_ko": site, "kind": "industrial-complex"} for site in works]
     outage = {"from_s": START, "to_s": START + SLOT_S, "site": "works", "region": 0, "reason": "공사"}
     tables = {
-        "spans": pa.Table.from_pylist([dict(row) for row in spans()], snapshot.SPANS),
+        "spans": pa.Table.from_pylist([dict(row) for row in (*spans(), *more)], snapshot.SPANS),
         "sites": pa.Table.from_pylist([site | {"region": DONG, "live": True} for site in sites], snapshot.SITES),
         "regions": shipped_regions(),
         "outages": pa.Table.from_pylist([outage], snapshot.OUTAGES),
@@ -141,3 +146,16 @@ def served_area(folder: Path) -> Iterator[ServedArea]:
     with AreaServer(socket, city.store, tables):
         yield ServedArea(city, socket, write_registry(folder / "registry"))
     city.store.close()
+
+
+def mirror_settings(area: ServedArea, influx: Server, name: str, **more: Any) -> MirrorSettings:
+    """Of that area, with a service that is not there."""
+    plain = MirrorSettings(
+        registry=area.registry,
+        totals=(area.totals,),
+        areas={"main": area.socket},
+        influx=settings(influx, name),
+        scrape={"gone": "http://127.0.0.1:9"},
+        disks={"data": area.totals},
+    )
+    return replace(plain, **more)

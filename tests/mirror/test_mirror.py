@@ -2,20 +2,29 @@
 
 import http.client
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from cloud.ingest.link import LinkSettings
 from cloud.mirror.process import Mirror
 from cloud.mirror.registry import Registry
-from cloud.mirror.settings import MirrorSettings
 from cloud.mirror.sites import USAGE, SiteUsage
 from cloud.mirror.sums import Span
+from cloud.store.influx_http import InfluxConnection
 from simulators.servers import Server
 from tests.mirror.boards_database import Row, boards, points, settings
-from tests.mirror.served_area import DISTRICT, DONG, NOW_S, SLOTS, ServedArea, served_area, write_registry
+from tests.mirror.served_area import (
+    DISTRICT,
+    DONG,
+    NOW_S,
+    SLOTS,
+    ServedArea,
+    mirror_settings,
+    served_area,
+    write_registry,
+)
 from tests.settle.small_city import START
 
 NAME = "promised"
@@ -59,6 +68,7 @@ PROMISED: list[tuple[str, str, set[str]]] = [
         "\"gateway\" = 'gw'",
         {"site", "area", "online", "outbox_mb", "outbox_oldest_s", "clock", "clock_good", "state_age_s", "meters"}
         | {
+            "heard",
             "dead_meters",
             "lines_down",
             "line_use_ratio_max",
@@ -80,22 +90,8 @@ PROMISED: list[tuple[str, str, set[str]]] = [
         {"region", "utility", "counted", "expected", "coverage_ratio", "estimated_ratio"},
     ),
     ("quality_grade", "", {"area", "grade", "meter_slots"}),
-    ("quality_finding", "", {"area", "rule", "findings"}),
-    ("outages", "", {"scope", "name", "text_ko", "text_en", "end_ms", "utility"}),
+    ("outages", "", {"scope", "name", "site", "text_ko", "text_en", "end_ms", "utility"}),
 ]
-
-
-def mirror_settings(area: ServedArea, influx: Server, name: str, broker: LinkSettings | None = None) -> MirrorSettings:
-    """Of that area, with a service that is not there."""
-    return MirrorSettings(
-        registry=area.registry,
-        totals=(area.totals,),
-        areas={"main": area.socket},
-        influx=settings(influx, name),
-        broker=broker,
-        scrape={"gone": "http://127.0.0.1:9"},
-        disks={"data": area.totals},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +198,8 @@ def test_it_runs_by_itself_and_says_how_it_is(area: ServedArea, influx: Server) 
     mirror = Mirror(mirror_settings(area, influx, "running"))
     mirror.start()
     try:
-        assert ask(mirror.metrics_port, "/healthz")["ok"] in (True, False)
+        eventually(lambda: bool(points(influx, "running", "platform_service", "\"service\" = 'mirror'")))
+        assert ask(mirror.metrics_port, "/healthz") == {"ok": True, "problems": []}
         connection = http.client.HTTPConnection("127.0.0.1", mirror.metrics_port, timeout=30)
         connection.request("GET", "/metrics")
         assert b"bitgoeul_mirror_points_total" in connection.getresponse().read()
@@ -210,6 +207,28 @@ def test_it_runs_by_itself_and_says_how_it_is(area: ServedArea, influx: Server) 
     finally:
         mirror.stop()
     assert not any(job.problems for job in mirror.jobs)
+
+
+def test_what_the_database_refuses_is_not_well(area: ServedArea, influx: Server) -> None:
+    mirror = Mirror(mirror_settings(area, influx, "refusing"))
+    # somebody else wrote a number where the mirror writes words
+    line = f"site_names,site=works name_ko=1 {int(time.time())}\n"
+    InfluxConnection(settings(influx, "refusing")).write(line.encode())
+    mirror.start()
+    try:
+        eventually(lambda: not ask(mirror.metrics_port, "/healthz")["ok"])
+        said = ask(mirror.metrics_port, "/healthz")
+    finally:
+        mirror.stop()
+    assert said == {"ok": False, "problems": ["boards' database refused points of site_names"]}
+
+
+def eventually(ready: Callable[[], bool]) -> None:
+    """Within some seconds."""
+    until_s = time.monotonic() + 30
+    while not ready():
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
 
 
 def ask(port: int, path: str) -> Row:
@@ -226,9 +245,8 @@ def test_a_city_without_single_sites_has_empty_sheets(tmp_path: Path, influx: Se
     known = Registry(registry).known()
     day = (START + 32_400) // 86_400
     database = boards(influx, "alone")
-    for asks in ({}, {"west": lambda *_: USAGE.empty_table()}):
-        sheets = list(SiteUsage(asks).sheets(known, Span(day, day + 1, daily=False)))
-        assert len(sheets) == 3 * 7
-        assert [database.make_equal(sheet) for sheet in sheets] == [0] * len(sheets)
-    unheard = SiteUsage({"main": lambda *_: USAGE.empty_table()})
+    sheets = list(SiteUsage("west", lambda *_: USAGE.empty_table()).sheets(known, Span(day, day + 1, daily=False)))
+    assert len(sheets) == 3 * 7
+    assert [database.make_equal(sheet) for sheet in sheets] == [0] * len(sheets)
+    unheard = SiteUsage("main", lambda *_: USAGE.empty_table())
     assert {sheet.rows.num_rows for sheet in unheard.sheets(known, Span(day, day + 1, daily=False))} == {0}
