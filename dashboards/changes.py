@@ -1,5 +1,6 @@
 """PURE: what a board of ours would change in a Grafana that has it already, or has not."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -36,7 +37,14 @@ def change(ours: Mapping[str, Any], theirs: Mapping[str, Any] | None) -> Change:
 
 
 def _panels(board: Mapping[str, Any]) -> dict[str, Any]:
-    return {panel.get("title") or f"#{panel.get('id')}": panel for panel in board.get("panels", ())}
+    """By title; several of one title are told apart by their order."""
+    seen: Counter[str] = Counter()
+    found: dict[str, Any] = {}
+    for panel in board.get("panels", ()):
+        title = panel.get("title") or f"#{panel.get('id')}"
+        seen[title] += 1
+        found[title if seen[title] == 1 else f"{title} [{seen[title]}]"] = panel
+    return found
 
 
 def _rest(board: Mapping[str, Any]) -> dict[str, Any]:

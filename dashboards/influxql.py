@@ -41,31 +41,50 @@ def total(measurement: str, where: str) -> str:
     return f'SELECT sum("value") FROM "{measurement}" WHERE {_good(where)} AND {TIME}'
 
 
-def mean(measurement: str, where: str, *, times: int = 1, by: str = "") -> str:
-    """The mean over time of the good values, a line for each value of the tag `by`; gaps stay gaps.
+def mean(measurement: str, where: str, *, times: int = 1, field: str = "value") -> str:
+    """The mean over time of the good values; gaps stay gaps.
 
     `times` 4 makes of the usage of a quarter of an hour the rate in an hour, whatever the width of the picture.
     """
-    expression = 'mean("value")' + (f" * {times}" if times != 1 else "")
-    return f'SELECT {expression} FROM "{measurement}" WHERE {_good(where)} AND {TIME} {_buckets(by)}'
+    expression = f'mean("{field}")' + (f" * {times}" if times != 1 else "")
+    return f'SELECT {expression} FROM "{measurement}" WHERE {_good(where)} AND {TIME} {_buckets()}'
 
 
-def daily(measurement: str, where: str, *, per: int = 1) -> str:
+def share(measurement: str, part: str, whole: str, where: str, moment: str) -> str:
+    """The newest `part` of the newest `whole`: of a sum what is estimated, of meters those that report."""
+    return f'SELECT last("{part}") / last("{whole}") FROM "{measurement}" WHERE {where} AND {moment}'
+
+
+def daily(measurement: str, where: str, *, per: int = 1, field: str = "value") -> str:
     """One value a day of Seoul."""
-    value = 'sum("value")' + (f" / {per}" if per != 1 else "")
+    value = f'sum("{field}")' + (f" / {per}" if per != 1 else "")
     question = f'SELECT {value} FROM "{measurement}_daily" WHERE {_good(where)} AND {TIME}'
     return f"{question} GROUP BY {DAY} fill(null)"
 
 
-def course(measurement: str, field: str, where: str = "", *, by: str = "", function: str = "mean") -> str:
-    """A field of a measurement that has no quality over time."""
+def course(measurement: str, field: str, where: str = "", *, by: Sequence[str] = (), function: str = "mean") -> str:
+    """A field of a measurement that has no quality over time, a line for each combination of the tags `by`."""
     return f'SELECT {function}("{field}") FROM "{measurement}" WHERE {_with(where)}{TIME} {_buckets(by)}'
 
 
-def rate(measurement: str, field: str, where: str = "", *, by: str = "") -> str:
+def rate(measurement: str, field: str, *, by: Sequence[str] = ()) -> str:
     """How many a second a counter gained; a restart counts as none."""
     inner = f'non_negative_derivative(max("{field}"), 1s)'
-    return f'SELECT {inner} FROM "{measurement}" WHERE {_with(where)}{TIME} {_buckets(by, fill="none")}'
+    return f'SELECT {inner} FROM "{measurement}" WHERE {TIME} {_buckets(by, fill="none")}'
+
+
+def smooth_rate(measurement: str, field: str, by: str, buckets: int) -> str:
+    """The same over the last `buckets` each: of what comes in bursts."""
+    inner = f'SELECT non_negative_derivative(max("{field}"), 1s) AS "rate" FROM "{measurement}" WHERE {TIME}'
+    inner = f"{inner} {_buckets([by], fill='none')}"
+    return f'SELECT moving_average("rate", {buckets}) FROM ({inner}) WHERE {TIME} GROUP BY "{by}"'
+
+
+def rate_now(measurement: str, field: str, by: str, within_s: int) -> str:
+    """How many a second a counter of each gained within that time, all together; a restart counts as none."""
+    moment = f"time > now() - {within_s}s"
+    rises = f'SELECT non_negative_difference("{field}") AS "rise" FROM "{measurement}" WHERE {moment} GROUP BY "{by}"'
+    return f'SELECT sum("rise") / {within_s} FROM ({rises}) WHERE {moment}'
 
 
 def listing(
@@ -82,9 +101,13 @@ def listing(
 
 
 def over_all(function: str, measurement: str, field: str, by: str, *, where: str = "", within: str = "5m") -> str:
-    """`function` over the newest value of each: how many gateways are online, the longest queue."""
+    """`function` over the newest value of each: how many gateways are online, the longest queue.
+
+    `lacking`, no function of InfluxQL: of how many of them it is 0.
+    """
     inner = f'SELECT last("{field}") AS "each" FROM "{measurement}" WHERE {_with(where)}time > now() - {within}'
-    return f'SELECT {function}("each") FROM ({inner} GROUP BY "{by}")'
+    expression = 'count("each") - sum("each")' if function == "lacking" else f'{function}("each")'
+    return f'SELECT {expression} FROM ({inner} GROUP BY "{by}")'
 
 
 def summed(measurement: str, field: str, by: str, over: str, within: str) -> str:
@@ -103,8 +126,8 @@ def _last(field: str, per: int) -> str:
     return f'last("{field}")' + (f" / {per}" if per != 1 else "")
 
 
-def _buckets(by: str, fill: str = "null") -> str:
-    group = "time($__interval)" + (f', "{by}"' if by else "")
+def _buckets(by: Sequence[str] = (), fill: str = "null") -> str:
+    group = "time($__interval)" + "".join(f', "{tag}"' for tag in by)
     return f"GROUP BY {group} fill({fill})"
 
 

@@ -5,14 +5,19 @@ from dashboards.boards.common import (
     ALL,
     CARBON_KG,
     CARBON_UNIT,
+    DOTS,
     ELECTRICITY,
     LIVE,
+    NEWEST_SLOT,
     PRODUCTION,
     RATIO,
     USED,
     Desk,
     Utility,
     city,
+    estimated_name,
+    guessed,
+    reporting,
 )
 from dashboards.boards.map import dong_map
 from dashboards.grafana import Board, Panel, Query, override
@@ -21,7 +26,8 @@ from dashboards.panels import big, lines, ranking
 
 CITY = "\"level\" = 'city'"
 COMPARED = (*((utility.key, utility.usage_unit) for utility in USED), ("co2", CARBON_UNIT))
-RECENT = "6h"  # the comparison is written with each slot: older than this it is none
+ESTIMATED = {utility.key: utility.usage for utility in USED}
+RECENT = "1h"  # the comparison is written with each slot, at its end: older than this it is none
 
 
 def board(desk: Desk) -> Board:
@@ -43,32 +49,46 @@ def board(desk: Desk) -> Board:
             [_now(desk, utility, width) for utility, width in zip(ALL, widths, strict=True)],
             [_today(desk, key, unit, width) for (key, unit), width in zip(COMPARED, widths, strict=True)],
             [_compared(desk, key, width) for (key, _), width in zip(COMPARED, widths, strict=True)],
-            [_course(desk), dong_map(desk, (10, 15)), _districts(desk)],
+            [_course(desk), dong_map(desk, (10, 14)), _districts(desk)],
         ],
     )
 
 
 def _now(desk: Desk, utility: Utility, width: int) -> Panel:
-    query = ask.latest(utility.live, CITY, LIVE)
-    title = desk.say(f"now.{utility.key}")
-    return big(title, (width, 5), [Query(query)], utility.live_unit, utility.color, about=desk.say("city.now_about"))
+    """And of how many of its meters that is: fewer are no saving."""
+    counted, look = reporting(desk, utility.live, CITY)
+    return big(
+        desk.say(f"now.{utility.key}"),
+        (width, 6),
+        [Query(ask.latest(utility.live, CITY, LIVE), desk.say(f"words.{utility.key}")), counted],
+        utility.live_unit,
+        utility.color,
+        names=True,
+        orientation="horizontal",
+        overrides=[look],
+        about=desk.say("city.now_about"),
+    )
 
 
 def _today(desk: Desk, key: str, unit: str, width: int) -> Panel:
     """Today until the newest settled slot."""
     query = ask.latest("today_compare", _of(key), RECENT, "today", per=CARBON_KG if key == "co2" else 1)
     title, about = desk.say(f"today.{key}"), desk.say("city.today_about")
-    return big(title, (width, 5), [Query(query)], unit, OF_UTILITY[key], about=about)
+    return big(title, (width, 4), [Query(query)], unit, OF_UTILITY[key], about=about)
 
 
 def _compared(desk: Desk, key: str, width: int) -> Panel:
-    """How much more or less that is than until the same hour yesterday and a week ago; it stands below its figure."""
+    """How much more or less that is than until the same hour yesterday and a week ago, and how much of it is
+    estimated; it stands below its figure.
+    """
     say = desk.say
     queries = [
         Query(ask.latest("today_compare", _of(key), RECENT, field), say(f"city.{field}"))
         for field in ("change_day_ratio", "change_week_ratio")
     ]
-    return big("", (width, 3), queries, RATIO, PLAIN, names=True, decimals=1, orientation="vertical")
+    if key in ESTIMATED:
+        queries.append(guessed(desk, ESTIMATED[key], city())[0])
+    return big("", (width, 4), queries, RATIO, PLAIN, names=True, decimals=1, orientation="horizontal")
 
 
 def _of(key: str) -> str:
@@ -83,18 +103,24 @@ def _course(desk: Desk) -> Panel:
         Query(ask.mean(f"earlier_{ELECTRICITY.usage}", f"{CITY} AND \"days\" = '1'", times=4), names["yesterday"]),
         Query(ask.mean(f"earlier_{ELECTRICITY.usage}", f"{CITY} AND \"days\" = '7'", times=4), names["week"]),
         Query(ask.mean(PRODUCTION.usage, city(), times=4), names["production"]),
+        Query(ask.mean(ELECTRICITY.usage, city(), times=4, field="estimated"), estimated_name(desk, names["today"])),
     ]
     dash = {"fill": "dash", "dash": [8, 8]}
-    dots = {"fill": "dot", "dash": [2, 6]}
     looks = [
+        override(
+            estimated_name(desk, names["today"]),
+            color=_fixed(ELECTRICITY.color),
+            custom__lineStyle=DOTS,
+            custom__fillOpacity=0,
+        ),
         override(names["today"], color=_fixed(ELECTRICITY.color), custom__lineWidth=4, custom__fillOpacity=15),
         override(names["yesterday"], color=_fixed(PLAIN), custom__lineStyle=dash, custom__fillOpacity=0),
-        override(names["week"], color=_fixed(QUIET), custom__lineStyle=dots, custom__fillOpacity=0),
+        override(names["week"], color=_fixed(QUIET), custom__lineStyle=DOTS, custom__fillOpacity=0),
         override(names["production"], color=_fixed(PRODUCTION.color), custom__lineWidth=4, custom__fillOpacity=15),
     ]
     return lines(
         say("city.course"),
-        (9, 15),
+        (9, 14),
         queries,
         ELECTRICITY.per_hour_unit,
         least="15m",
@@ -110,10 +136,10 @@ def _fixed(color: str) -> dict[str, str]:
 
 def _districts(desk: Desk) -> Panel:
     columns = {"name": desk.column("name"), "value": "usage_today_electricity_kwh"}
-    query = ask.listing("district_now", columns, "", ["region"])
+    query = ask.listing("district_now", columns, ask.TIME, ["region"], NEWEST_SLOT, good=False)
     return ranking(
         desk.say("city.districts"),
-        (5, 15),
+        (5, 14),
         Query(query, table=True),
         ELECTRICITY.usage_unit,
         ELECTRICITY.color,

@@ -1,11 +1,11 @@
 """What boards share: who they are, how one leads to another, and the utilities."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboards import palette
-from dashboards.grafana import Json, Variable, annotation, link
-from dashboards.influxql import TIME, choices
+from dashboards.grafana import Json, Query, Variable, annotation, link, override
+from dashboards.influxql import GOOD, TIME, choices, daily, mean, share
 from dashboards.texts import Language, Say, say_in
 
 # in the order in which the head of a board lists them
@@ -16,7 +16,9 @@ FROM_OTHERS = ("site", "meter")
 
 FIRST_REGION = "6"  # among the registry's own regions: a district, since the first of the alphabet is any dong
 LIVE = "2m"  # a live value older than this is none
-HOUR = "1h"
+# What is written with each settled slot is older than this only where settling is late; its time may be the slot's
+# begin, and settling takes up to three quarters of an hour.
+NEWEST_SLOT = "75m"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ ALL = (ELECTRICITY, PRODUCTION, GAS, WATER, HEAT)
 CARBON_UNIT, CARBON_KG = "masst", 1000  # shown in tonnes
 COUNT = "none"
 RATIO = "percentunit"
+DOTS = {"fill": "dot", "dash": [2, 6]}
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,13 @@ class Desk:
         return ["bitgoeul", self.language, *more]
 
     def outages(self, *scopes: str) -> list[Json]:
-        """Marks where something was cut off."""
-        scope = f'"scope" =~ /^({"|".join(scopes)})$/ AND ' if scopes else ""
+        """Marks where something of these scopes was cut off, whichever it was."""
+        return self.outages_of(f'"scope" =~ /^({"|".join(scopes)})$/')
+
+    def outages_of(self, where: str) -> list[Json]:
+        """Marks where that which is chosen was cut off."""
         words = self.column("text")
-        query = f'SELECT "{words}", "end_ms", "name" FROM "outages" WHERE {scope}{TIME}'  # noqa: S608  # our own words
+        query = f'SELECT "{words}", "end_ms", "name" FROM "outages" WHERE {where} AND {TIME}'  # noqa: S608  # our own words
         return [annotation(self.say("common.outages"), palette.BAD, query, text=words, until="end_ms")]
 
     def region_variable(self) -> Variable:
@@ -107,6 +113,65 @@ class Desk:
     def site_variable(self, where: str = "") -> Variable:
         """A site."""
         return Variable("site", self.say("common.site"), choices("site_names", self.language, where))
+
+
+def course_of(
+    desk: Desk, utilities: Sequence[Utility], where: str, names: Mapping[str, str] | None = None
+) -> tuple[list[Query], list[Json]]:
+    """What was used in each slot as a rate per hour, and dotted below it how much of that is estimated; the looks of
+    both. `names` are by the utility's key, else its own.
+    """
+    queries: list[Query] = []
+    looks: list[Json] = []
+    for utility in utilities:
+        name = (names or {}).get(utility.key, desk.say(f"words.{utility.key}"))
+        guessed = estimated_name(desk, name)
+        queries.append(Query(mean(utility.usage, where, times=4), name))
+        queries.append(Query(mean(utility.usage, where, times=4, field="estimated"), guessed))
+        color = {"mode": "fixed", "fixedColor": utility.color}
+        looks.append(override(name, color=color))
+        looks.append(override(guessed, color=color, custom__lineStyle=DOTS, custom__lineWidth=2, custom__fillOpacity=0))
+    return queries, looks
+
+
+def days_of(desk: Desk, utilities: Sequence[Utility], where: str) -> tuple[list[Query], list[Json]]:
+    """What was used on each day as a bar, and before it, light and narrow, how much of that is estimated."""
+    queries: list[Query] = []
+    looks: list[Json] = []
+    for utility in utilities:
+        name = desk.say(f"words.{utility.key}")
+        guessed = estimated_name(desk, name)
+        queries.append(Query(daily(utility.usage, where), name))
+        queries.append(Query(daily(utility.usage, where, field="estimated"), guessed))
+        looks.append(override(name, color={"mode": "fixed", "fixedColor": utility.color}))
+        looks.append(override(guessed, color={"mode": "fixed", "fixedColor": palette.PLAIN}))
+    return queries, looks
+
+
+def heat_apart(desk: Desk) -> list[Json]:
+    """Heat is energy where its neighbours are volumes: it has the axis at the right."""
+    name = desk.say("words.heat")
+    both = (name, estimated_name(desk, name))
+    return [override(one, unit="kwatt", custom__axisPlacement="right") for one in both]
+
+
+def estimated_name(desk: Desk, name: str) -> str:
+    """What the estimated part of a series is called."""
+    return f"{name}: {desk.say('words.estimated')}"
+
+
+def reporting(desk: Desk, measurement: str, where: str) -> tuple[Query, Json]:
+    """Beside a figure of now: how many of its meters are counted in it; and the look of that."""
+    name = desk.say("words.reporting")
+    text = share(measurement, "live", "meters", where, f"time > now() - {LIVE}")
+    return Query(text, name), override(name, unit=RATIO, decimals=0)
+
+
+def guessed(desk: Desk, measurement: str, where: str) -> tuple[Query, Json]:
+    """Beside a figure of today: how much of it is estimated; and the look of that."""
+    name = desk.say("words.estimated")
+    text = share(f"{measurement}_daily", "estimated", "value", f"{where} AND {GOOD}", TIME)
+    return Query(text, name), override(name, unit=RATIO, decimals=1)
 
 
 def city(type_: str = "all") -> str:

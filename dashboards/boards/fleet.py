@@ -7,7 +7,9 @@ from dashboards.palette import BAD, GOOD, PLAIN, WATCH
 from dashboards.panels import big, lines, states, table
 
 CHOSEN = '"gateway" =~ /^${gateway:regex}$/'
+HEARD = f'{CHOSEN} AND "heard" = 1'  # the others wait to be installed
 NOW = "5m"
+WIDTHS = {"online": 5, "offline": 5, "unheard": 5, "dead_meters": 5, "lines_down": 4}  # of the first row
 
 
 def board(desk: Desk) -> Board:
@@ -29,6 +31,7 @@ def board(desk: Desk) -> Board:
             [
                 _count(desk, "online", "sum", "online", PLAIN),
                 _offline(desk),
+                _count(desk, "unheard", "lacking", "heard", PLAIN),
                 _trouble(desk, "dead_meters", "sum"),
                 _trouble(desk, "lines_down", "sum"),
             ],
@@ -39,6 +42,7 @@ def board(desk: Desk) -> Board:
                 _delay(desk),
             ],
             [_gateways(desk)],
+            [_lines(desk)],
             [_online(desk), _delays(desk)],
             [_outboxes(desk), _lines_used(desk)],
         ],
@@ -47,7 +51,8 @@ def board(desk: Desk) -> Board:
 
 def _stat(desk: Desk, key: str, query: str, unit: str, look: Json) -> Panel:
     about = desk.say(f"fleet.{key}_about")
-    return big(desk.say(f"fleet.{key}"), (6, 4), [Query(query)], unit, "", look=look, about=about)
+    size = (WIDTHS.get(key, 6), 4)
+    return big(desk.say(f"fleet.{key}"), size, [Query(query)], unit, "", look=look, about=about)
 
 
 def _count(desk: Desk, key: str, function: str, field: str, color: str) -> Panel:
@@ -56,8 +61,7 @@ def _count(desk: Desk, key: str, function: str, field: str, color: str) -> Panel
 
 
 def _offline(desk: Desk) -> Panel:
-    inner = f'SELECT last("online") AS "each" FROM "gateway_state" WHERE {CHOSEN} AND time > now() - {NOW}'  # noqa: S608  # our own words
-    query = f'SELECT count("each") - sum("each") FROM ({inner} GROUP BY "gateway")'  # noqa: S608  # our own words
+    query = ask.over_all("lacking", "gateway_state", "online", "gateway", where=HEARD, within=NOW)
     return _stat(desk, "offline", query, "none", {"thresholds": steps(GOOD, (1, BAD))})
 
 
@@ -67,8 +71,7 @@ def _trouble(desk: Desk, field: str, function: str) -> Panel:
 
 
 def _clocks(desk: Desk) -> Panel:
-    inner = f'SELECT last("clock_good") AS "each" FROM "gateway_state" WHERE {CHOSEN} AND time > now() - {NOW}'  # noqa: S608  # our own words
-    query = f'SELECT count("each") - sum("each") FROM ({inner} GROUP BY "gateway")'  # noqa: S608  # our own words
+    query = ask.over_all("lacking", "gateway_state", "clock_good", "gateway", where=CHOSEN, within=NOW)
     return _stat(desk, "clocks", query, "none", {"thresholds": steps(GOOD, (1, WATCH))})
 
 
@@ -85,6 +88,7 @@ def _delay(desk: Desk) -> Panel:
 def _gateways(desk: Desk) -> Panel:
     say = desk.say
     columns = {
+        "heard": "heard",
         "online": "online",
         "delay": "delay_s",
         "outbox": "outbox_batches",
@@ -97,6 +101,7 @@ def _gateways(desk: Desk) -> Panel:
     }
     query = ask.listing("gateway_state", columns, CHOSEN, ["gateway", "site"], NOW, good=False)
     clock = words(_1=(say("state.clock_good"), GOOD), _0=(say("state.clock_bad"), WATCH))
+    heard = words(_1=(say("state.heard"), GOOD), _0=(say("state.never"), PLAIN))
     shown = [
         override("gateway", displayName=say("columns.gateway"), custom__minWidth=148),
         override(
@@ -105,6 +110,7 @@ def _gateways(desk: Desk) -> Panel:
             custom__minWidth=105,
             links=desk.link_to("site", site="${__value.raw}"),
         ),
+        override("heard", displayName=say("columns.heard"), mappings=heard),
         override("online", displayName=say("columns.state"), mappings=online_words(desk)),
         override("delay", displayName=say("columns.delay"), unit="s", decimals=1),
         override("outbox", displayName=say("columns.outbox")),
@@ -126,8 +132,34 @@ def _gateways(desk: Desk) -> Panel:
     )
 
 
+def _lines(desk: Desk) -> Panel:
+    """How many meters of each line are silent; which they are is on the boards of their sites."""
+    say = desk.say
+    columns = {"up": "up", "dead": "dead_meters", "use": "use_ratio", "missed": "ticks_missed"}
+    query = ask.listing("line_state", columns, CHOSEN, ["gateway", "line"], NOW, good=False)
+    up = words(_1=(say("state.well"), GOOD), _0=(say("state.ill"), BAD))
+    shown = [
+        override("gateway", displayName=say("columns.gateway"), custom__minWidth=148),
+        override("line", displayName=say("columns.line"), custom__minWidth=105),
+        override("up", displayName=say("columns.state"), mappings=up),
+        override("dead", displayName=say("columns.dead")),
+        override("use", displayName=say("columns.use"), unit=RATIO, decimals=0),
+        override("missed", displayName=say("columns.missed")),
+    ]
+    return table(
+        say("fleet.lines"),
+        (24, 8),
+        [Query(query, table=True)],
+        shown,
+        order=["gateway", "line", *columns],
+        sort=say("columns.dead"),
+        falling=True,
+        about=say("fleet.lines_about"),
+    )
+
+
 def _online(desk: Desk) -> Panel:
-    query = ask.course("gateway_state", "online", CHOSEN, by="gateway", function="min")
+    query = ask.course("gateway_state", "online", CHOSEN, by=["gateway"], function="min")
     return states(
         desk.say("fleet.course"),
         (12, 9),
@@ -139,7 +171,7 @@ def _online(desk: Desk) -> Panel:
 
 
 def _delays(desk: Desk) -> Panel:
-    query = ask.course("gateway_state", "delay_s", CHOSEN, by="gateway", function="max")
+    query = ask.course("gateway_state", "delay_s", CHOSEN, by=["gateway"], function="max")
     return lines(
         desk.say("fleet.delays"),
         (12, 9),
@@ -154,7 +186,7 @@ def _delays(desk: Desk) -> Panel:
 
 
 def _outboxes(desk: Desk) -> Panel:
-    query = ask.course("gateway_state", "outbox_batches", CHOSEN, by="gateway", function="max")
+    query = ask.course("gateway_state", "outbox_batches", CHOSEN, by=["gateway"], function="max")
     return lines(
         desk.say("fleet.outboxes"),
         (12, 9),
@@ -169,11 +201,11 @@ def _outboxes(desk: Desk) -> Panel:
 
 
 def _lines_used(desk: Desk) -> Panel:
-    query = ask.course("line_state", "use_ratio", CHOSEN, by="line", function="max")
+    query = ask.course("line_state", "use_ratio", CHOSEN, by=["gateway", "line"], function="max")
     return lines(
         desk.say("fleet.lines_used"),
         (12, 9),
-        [Query(query, "$tag_line")],
+        [Query(query, "$tag_gateway · $tag_line")],
         RATIO,
         least="1m",
         legend=True,

@@ -2,7 +2,7 @@
 
 from dashboards import influxql as ask
 from dashboards.boards.common import ALL, ELECTRICITY, LIVE, PRODUCTION, USED, Desk, Utility
-from dashboards.boards.lists import sites_table
+from dashboards.boards.lists import live_of, sites_table
 from dashboards.grafana import Board, Panel, Query
 from dashboards.palette import PLAIN
 from dashboards.panels import big, colored, lines, ranking
@@ -32,13 +32,11 @@ def kind_board(desk: Desk, name: str, kind: str) -> Board:
 
 
 def _now(desk: Desk, utility: Utility, where: str) -> Panel:
-    query = ask.latest(utility.live, where, LIVE)
-    return big(desk.say(f"now.{utility.key}"), (4, 5), [Query(query)], utility.live_unit, utility.color)
+    return live_of(desk, desk.say(f"now.{utility.key}"), utility.live, where, (4, 5), utility)
 
 
 def _today(desk: Desk, utility: Utility, where: str) -> Panel:
-    query = ask.latest(utility.today, where, LIVE)
-    return big(desk.say(f"today.{utility.key}"), (6, 4), [Query(query)], utility.usage_unit, utility.color)
+    return live_of(desk, desk.say(f"today.{utility.key}"), utility.today, where, (6, 4), utility)
 
 
 def _live(desk: Desk, where: str) -> Panel:
@@ -75,7 +73,7 @@ def _course(desk: Desk, where: str) -> Panel:
 
 def _ranking(desk: Desk, where: str) -> Panel:
     columns = {"name": desk.column("name"), "value": ELECTRICITY.today}
-    query = ask.listing("site_now", columns, where, ["site"], LIVE)
+    query = ask.listing("site_now", columns, where, ["site"], LIVE, good=False)
     return ranking(
         desk.say("common.ranking"),
         (9, 9),

@@ -1,9 +1,9 @@
-"""Tables that several boards show."""
+"""Tables and figures that several boards show."""
 
 from dashboards import influxql as ask
-from dashboards.boards.common import LIVE, Desk
-from dashboards.grafana import Panel, Query, override
-from dashboards.panels import table
+from dashboards.boards.common import LIVE, Desk, Utility, guessed, reporting
+from dashboards.grafana import TODAY, Panel, Query, override
+from dashboards.panels import big, table
 
 
 def sites_table(desk: Desk, where: str, size: tuple[int, int], *, title: str = "common.sites") -> Panel:
@@ -17,7 +17,7 @@ def sites_table(desk: Desk, where: str, size: tuple[int, int], *, title: str = "
         "live": "live",
         "meters": "meters",
     }
-    query = ask.listing("site_now", columns, where, ["site"], LIVE)
+    query = ask.listing("site_now", columns, where, ["site"], LIVE, good=False)
     shown = [
         override(
             "name",
@@ -41,4 +41,37 @@ def sites_table(desk: Desk, where: str, size: tuple[int, int], *, title: str = "
         order=list(columns),
         sort=say("today.electricity"),
         falling=True,
+    )
+
+
+def today_of(desk: Desk, utility: Utility, where: str, size: tuple[int, int]) -> Panel:
+    """What was used since midnight until the newest settled slot, and how much of that is estimated."""
+    measurement = utility.usage
+    guess, look = guessed(desk, measurement, where)
+    return big(
+        desk.say(f"today.{utility.key}"),
+        size,
+        [Query(ask.today(f"{measurement}_daily", where), desk.say(f"words.{utility.key}")), guess],
+        utility.usage_unit,
+        utility.color,
+        names=True,
+        orientation="horizontal",
+        overrides=[look],
+        time_from=TODAY,
+    )
+
+
+def live_of(desk: Desk, title: str, measurement: str, where: str, size: tuple[int, int], utility: Utility) -> Panel:
+    """What is measured now or since midnight, and how many of the meters are in it: fewer are no saving."""
+    counted, look = reporting(desk, measurement, where)
+    return big(
+        title,
+        size,
+        [Query(ask.latest(measurement, where, LIVE), desk.say(f"words.{utility.key}")), counted],
+        utility.usage_unit if measurement == utility.today else utility.live_unit,
+        utility.color,
+        names=True,
+        orientation="horizontal",
+        overrides=[look],
+        about=desk.say("common.counted_about"),
     )

@@ -1,7 +1,7 @@
 """Dongs as markers over the districts' outlines. The ground is a plain colour: no tiles, and no third party."""
 
 from dashboards import influxql as ask
-from dashboards.boards.common import RATIO, Desk
+from dashboards.boards.common import NEWEST_SLOT, RATIO, Desk
 from dashboards.grafana import TODAY, Json, Panel, Query, override
 from dashboards.palette import ELECTRICITY, QUIET
 from dashboards.panels import without
@@ -10,7 +10,7 @@ from dashboards.panels import without
 CENTRE = {"lat": 35.155, "lon": 126.835, "zoom": 10.5}
 
 
-def dong_map(desk: Desk, size: tuple[int, int], where: str = "") -> Panel:
+def dong_map(desk: Desk, size: tuple[int, int]) -> Panel:
     """A marker for each dong: the larger, the more electricity today."""
     say = desk.say
     columns = {
@@ -20,7 +20,7 @@ def dong_map(desk: Desk, size: tuple[int, int], where: str = "") -> Panel:
         "usage": "usage_today_electricity_kwh",
         "coverage": "coverage_ratio",
     }
-    query = ask.listing("dong_now", columns, where, ["region"])
+    query = ask.listing("dong_now", columns, ask.TIME, ["region"], NEWEST_SLOT, good=False)
     shown = [
         override(
             "name", displayName=say("columns.name"), links=desk.link_to("region", region="${__data.fields.region}")

@@ -1,14 +1,15 @@
 """One meter: its register, its power or flow, what each slot took, and whether it answers."""
 
 from dashboards import influxql as ask
-from dashboards.boards.common import ALL, LIVE, Desk
-from dashboards.boards.site import quality_words
-from dashboards.grafana import Board, Panel, Query, Variable, override
+from dashboards.boards.common import ALL, DOTS, LIVE, Desk, estimated_name
+from dashboards.boards.site import reading_words
+from dashboards.grafana import Board, Json, Panel, Query, Variable, override
 from dashboards.palette import GOOD, PLAIN
 from dashboards.panels import big, lines, states, table
 
 METER = "\"meter\" = '${meter:raw}'"
 AT_METER = f"\"level\" = 'meter' AND {METER}"
+OUTAGES = "(\"scope\" = 'meter' AND \"name\" = '${meter:raw}' OR \"scope\" = 'site' AND \"name\" = '${site:raw}')"
 
 # unscaled, as the meter's own display shows them
 UNITS = {
@@ -41,7 +42,7 @@ def board(desk: Desk) -> Board:
         tags=desk.tags(),
         variables=[desk.site_variable(), Variable("meter", say("common.meter"), meters)],
         links=desk.links("meter"),
-        annotations=desk.outages("meter", "gateway", "site"),
+        annotations=desk.outages_of(OUTAGES),
         refresh="10s",
         rows=[
             [
@@ -74,7 +75,7 @@ def _gateway(desk: Desk) -> Panel:
 
 def _quality(desk: Desk) -> Panel:
     query = ask.newest("meter_now", "quality", METER, LIVE)
-    look = {"mappings": quality_words(desk)}
+    look = {"mappings": reading_words(desk)}
     return big(desk.say("columns.state"), (4, 5), [Query(query)], "", PLAIN, look=look)
 
 
@@ -108,23 +109,21 @@ def _instants(desk: Desk) -> Panel:
 def _slots(desk: Desk) -> Panel:
     say = desk.say
     query = f'SELECT mean("value") * 4 FROM {SLOTS} WHERE {AT_METER} AND {ask.GOOD} AND {ask.TIME}'  # noqa: S608  # ours
-    looks = [
-        override(
-            utility.usage,
-            displayName=say(f"words.{utility.key}"),
-            unit=utility.per_hour_unit,
-            color=_fixed(utility.color),
-        )
-        for utility in ALL
-    ]
-    looks += [
-        override(f"{flow}_electricity_kwh", displayName=say(f"words.{flow}"), unit="kwatt")
-        for flow in ("import", "export")
-    ]
+    part = query.replace('"value"', '"estimated"')
+    flows = [(utility.usage, say(f"words.{utility.key}"), utility.per_hour_unit, utility.color) for utility in ALL]
+    flows += [(f"{flow}_electricity_kwh", say(f"words.{flow}"), "kwatt", PLAIN) for flow in ("import", "export")]
+    looks = [_flow(name, shown, unit, color) for name, shown, unit, color in flows]
+    for name, shown, unit, color in flows:
+        look = _flow(estimated_name(desk, name), estimated_name(desk, shown), unit, color)
+        look["properties"].append({"id": "custom.lineStyle", "value": DOTS})
+        looks.append(look)
     return lines(
         say("meter.slots"),
         (12, 9),
-        [Query(f"{query} GROUP BY time($__interval) fill(null)", "$m")],
+        [
+            Query(f"{query} GROUP BY time($__interval) fill(null)", "$m"),
+            Query(f"{part} GROUP BY time($__interval) fill(null)", estimated_name(desk, "$m")),
+        ],
         "",
         least="15m",
         overrides=looks,
@@ -166,7 +165,7 @@ def _state(desk: Desk) -> Panel:
         desk.say("meter.state"),
         (12, 8),
         [Query(query, desk.say("columns.state"))],
-        quality_words(desk),
+        reading_words(desk),
         least="1m",
         about=desk.say("meter.state_about"),
     )
@@ -184,6 +183,10 @@ def _facts(desk: Desk) -> Panel:
         override("gateway", displayName=say("columns.gateway"), links=desk.link_to("fleet", gateway="${__value.raw}")),
     ]
     return table(say("meter.facts"), (24, 4), [Query(query, table=True)], shown, order=["site", "meter", *columns])
+
+
+def _flow(name: str, shown: str, unit: str, color: str) -> Json:
+    return override(name, displayName=shown, unit=unit, color=_fixed(color))
 
 
 def _fixed(color: str) -> dict[str, str]:

@@ -7,6 +7,8 @@ from dashboards.palette import BAD, GOOD, PLAIN, WATCH
 from dashboards.panels import big, gauges, in_order, lines, states, table
 
 NOW = "2m"
+RATE_S = 300  # gateways send once a minute, and all together: the rate of a moment is of a burst, or of a pause
+RATE_BUCKETS = 5  # of at least a minute each
 PER_SECOND = "suffix: /s"
 
 
@@ -38,7 +40,7 @@ def _stat(desk: Desk, key: str, query: str, unit: str, look: Json) -> Panel:
 
 
 def _rate(desk: Desk) -> Panel:
-    query = ask.over_all("sum", "platform_ingest", "readings_per_s", "area", within=NOW)
+    query = ask.rate_now("platform_ingest", "readings_total", "area", RATE_S)
     return _stat(desk, "rate", query, PER_SECOND, {"thresholds": steps(PLAIN), "decimals": 0})
 
 
@@ -92,7 +94,7 @@ def _services(desk: Desk) -> Panel:
 
 
 def _running(desk: Desk) -> Panel:
-    query = ask.course("platform_service", "well", by="service", function="min")
+    query = ask.course("platform_service", "well", by=["service"], function="min")
     return states(
         desk.say("platform.running"),
         (12, 8),
@@ -104,8 +106,8 @@ def _running(desk: Desk) -> Panel:
 
 
 def _readings(desk: Desk) -> Panel:
-    query = ask.course("platform_ingest", "readings_per_s", by="area")
-    return _course(desk, "readings", [Query(query, "$tag_area")], PER_SECOND)
+    query = ask.smooth_rate("platform_ingest", "readings_total", "area", RATE_BUCKETS)
+    return _course(desk, "readings", [Query(query, "$tag_area")], PER_SECOND, least="1m")
 
 
 def _lags(desk: Desk) -> Panel:
@@ -178,18 +180,18 @@ def _mirror(desk: Desk) -> Panel:
 
 
 def _memory(desk: Desk) -> Panel:
-    query = ask.course("platform_service", "rss_mb", by="service", function="max")
+    query = ask.course("platform_service", "rss_mb", by=["service"], function="max")
     return _course(desk, "memory", [Query(query, "$tag_service")], "decmbytes")
 
 
-def _course(desk: Desk, key: str, queries: list[Query], unit: str, *more: Json) -> Panel:
+def _course(desk: Desk, key: str, queries: list[Query], unit: str, *more: Json, least: str = "10s") -> Panel:
     looks = [*in_order([query.name for query in queries if not query.name.startswith("$")]), *more]
     return lines(
         desk.say(f"platform.{key}"),
         (8, 8),
         queries,
         unit,
-        least="10s",
+        least=least,
         legend=True,
         overrides=looks,
         min=0,

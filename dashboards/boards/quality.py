@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from cloud.metering.quality import GRADES, RULES
 from dashboards import influxql as ask
-from dashboards.boards.common import HOUR, RATIO, USED, Desk, Utility
+from dashboards.boards.common import NEWEST_SLOT, RATIO, USED, Desk, Utility
 from dashboards.grafana import Board, Panel, Query, override, steps
 from dashboards.palette import BAD, GOOD, OF_UTILITY, PLAIN, WATCH
 from dashboards.panels import big, colored, lines, table
@@ -39,7 +39,7 @@ def _of(utility: Utility) -> str:
 
 
 def _coverage(desk: Desk, utility: Utility) -> Panel:
-    query = ask.newest("quality_slot", "coverage_ratio", _of(utility), HOUR)
+    query = ask.newest("quality_slot", "coverage_ratio", _of(utility), NEWEST_SLOT)
     look = {"thresholds": steps(BAD, (0.9, WATCH), (0.98, GOOD))}
     return big(
         desk.say(f"quality.coverage_{utility.key}"),
@@ -118,7 +118,7 @@ def _counts(desk: Desk, key: str, tag: str, query: str, names: Mapping[str, str]
 def _dongs(desk: Desk) -> Panel:
     say = desk.say
     columns = {"name": desk.column("name"), "coverage": "coverage_ratio"}
-    query = ask.listing("dong_now", columns, "", ["region"], HOUR, good=False)
+    query = ask.listing("dong_now", columns, "", ["region"], NEWEST_SLOT, good=False)
     shown = [
         override(
             "name", displayName=say("columns.dong"), links=desk.link_to("region", region="${__data.fields.region}")

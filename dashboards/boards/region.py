@@ -2,28 +2,32 @@
 
 from dashboards import influxql as ask
 from dashboards.boards.common import (
-    ALL,
     CARBON_KG,
     CARBON_UNIT,
     ELECTRICITY,
     GAS,
     HEAT,
-    HOUR,
+    NEWEST_SLOT,
     PRODUCTION,
     RATIO,
     USED,
     WATER,
     Desk,
     Utility,
+    course_of,
+    days_of,
+    heat_apart,
 )
-from dashboards.boards.lists import sites_table
+from dashboards.boards.lists import sites_table, today_of
 from dashboards.grafana import TODAY, Board, Panel, Query, override, steps
 from dashboards.palette import CARBON, GOOD, WATCH
 from dashboards.panels import big, colored, lines, table
 
 HERE = "\"region\" = '${region:raw}'"
 WITHIN = f"({HERE} OR \"district\" = '${{region:raw}}')"
-SUMS = f'{HERE} AND "level" =~ /^(district|dong)$/ AND "type" = \'all\''
+# what lies nowhere (region 0) is kept as a district and as a dong: the dong has all of it
+LEVEL = "(\"level\" = 'dong' OR \"level\" = 'district' AND \"region\" != '0')"
+SUMS = f"{HERE} AND {LEVEL} AND \"type\" = 'all'"
 
 
 def board(desk: Desk) -> Board:
@@ -50,10 +54,7 @@ def board(desk: Desk) -> Board:
 
 
 def _today(desk: Desk, utility: Utility) -> Panel:
-    query = ask.today(f"{utility.usage}_daily", SUMS)
-    return big(
-        desk.say(f"today.{utility.key}"), (4, 5), [Query(query)], utility.usage_unit, utility.color, time_from=TODAY
-    )
+    return today_of(desk, utility, SUMS, (4, 5))
 
 
 def _carbon(desk: Desk) -> Panel:
@@ -70,8 +71,8 @@ def _carbon(desk: Desk) -> Panel:
 
 
 def _coverage(desk: Desk) -> Panel:
-    where = f'{HERE} AND "level" =~ /^(district|dong)$/ AND "utility" = \'electricity\''
-    query = ask.newest("quality_slot", "coverage_ratio", where, HOUR)
+    where = f"{HERE} AND {LEVEL} AND \"utility\" = 'electricity'"
+    query = ask.newest("quality_slot", "coverage_ratio", where, NEWEST_SLOT)
     look = {"thresholds": steps(WATCH, (0.95, GOOD))}
     return big(
         desk.say("region.coverage"),
@@ -87,11 +88,7 @@ def _coverage(desk: Desk) -> Panel:
 
 def _electricity(desk: Desk) -> Panel:
     say = desk.say
-    queries = [
-        Query(ask.mean(ELECTRICITY.usage, SUMS, times=4), say("words.electricity")),
-        Query(ask.mean(PRODUCTION.usage, SUMS, times=4), say("words.production")),
-    ]
-    looks = colored({say(f"words.{utility.key}"): utility.color for utility in ALL})
+    queries, looks = course_of(desk, (ELECTRICITY, PRODUCTION), SUMS)
     return lines(
         say("region.electricity"),
         (12, 9),
@@ -106,18 +103,8 @@ def _electricity(desk: Desk) -> Panel:
 
 def _others(desk: Desk) -> Panel:
     say = desk.say
-    queries = [
-        Query(ask.mean(utility.usage, SUMS, times=4), say(f"words.{utility.key}")) for utility in (GAS, WATER, HEAT)
-    ]
-    looks = colored({say(f"words.{utility.key}"): utility.color for utility in (GAS, WATER)})
-    looks.append(
-        override(
-            say("words.heat"),
-            unit="kwatt",
-            custom__axisPlacement="right",
-            color={"mode": "fixed", "fixedColor": HEAT.color},
-        )
-    )
+    queries, looks = course_of(desk, (GAS, WATER, HEAT), SUMS)
+    looks += heat_apart(desk)
     return lines(
         say("region.others"),
         (12, 9),
@@ -132,13 +119,18 @@ def _others(desk: Desk) -> Panel:
 
 def _daily(desk: Desk) -> Panel:
     say = desk.say
-    queries = [
-        Query(ask.daily(ELECTRICITY.usage, SUMS), say("words.electricity")),
-        Query(ask.daily(PRODUCTION.usage, SUMS), say("words.production")),
-    ]
-    looks = colored({say("words.electricity"): ELECTRICITY.color, say("words.production"): PRODUCTION.color})
+    queries, looks = days_of(desk, (ELECTRICITY, PRODUCTION), SUMS)
     return lines(
-        say("region.daily"), (16, 9), queries, "kwatth", bars=True, overrides=looks, time_from="31d", least="1d", min=0
+        say("region.daily"),
+        (16, 9),
+        queries,
+        "kwatth",
+        bars=True,
+        overrides=looks,
+        time_from="31d",
+        least="1d",
+        min=0,
+        about=say("common.daily_about"),
     )
 
 
@@ -167,7 +159,7 @@ def _dongs(desk: Desk) -> Panel:
         "co2": "emission_today_co2_kg",
         "coverage": "coverage_ratio",
     }
-    query = ask.listing("dong_now", columns, WITHIN, ["region"])
+    query = ask.listing("dong_now", columns, f"{WITHIN} AND {ask.TIME}", ["region"], NEWEST_SLOT, good=False)
     shown = [
         override(
             "name", displayName=say("columns.dong"), links=desk.link_to("region", region="${__data.fields.region}")

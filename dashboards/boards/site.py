@@ -1,13 +1,29 @@
 """One site: now, today, over time, and its meters."""
 
 from dashboards import influxql as ask
-from dashboards.boards.common import ALL, ELECTRICITY, GAS, HEAT, LIVE, PRODUCTION, USED, WATER, Desk, Utility
+from dashboards.boards.common import (
+    ALL,
+    ELECTRICITY,
+    GAS,
+    HEAT,
+    LIVE,
+    PRODUCTION,
+    USED,
+    WATER,
+    Desk,
+    Utility,
+    course_of,
+    days_of,
+    heat_apart,
+)
+from dashboards.boards.lists import live_of
 from dashboards.grafana import Board, Panel, Query, override, words
 from dashboards.palette import BAD, GOOD, PLAIN, WATCH
 from dashboards.panels import big, colored, lines, table
 
 HERE = "\"site\" = '${site:raw}'"
 SITE = f"\"level\" = 'site' AND {HERE}"
+OUTAGES = f'"scope" =~ /^(site|meter)$/ AND {HERE}'  # those of its meters too
 
 
 def board(desk: Desk) -> Board:
@@ -21,7 +37,7 @@ def board(desk: Desk) -> Board:
         tags=desk.tags(),
         variables=[desk.site_variable()],
         links=desk.links("site"),
-        annotations=desk.outages("site", "gateway"),
+        annotations=desk.outages_of(OUTAGES),
         refresh="10s",
         rows=[
             [*(_now(desk, utility) for utility in ALL), _live(desk)],
@@ -34,13 +50,11 @@ def board(desk: Desk) -> Board:
 
 
 def _now(desk: Desk, utility: Utility) -> Panel:
-    query = ask.latest(utility.live, SITE, LIVE)
-    return big(desk.say(f"now.{utility.key}"), (4, 5), [Query(query)], utility.live_unit, utility.color)
+    return live_of(desk, desk.say(f"now.{utility.key}"), utility.live, SITE, (4, 5), utility)
 
 
 def _today(desk: Desk, utility: Utility) -> Panel:
-    query = ask.latest(utility.today, SITE, LIVE)
-    return big(desk.say(f"today.{utility.key}"), (6, 4), [Query(query)], utility.usage_unit, utility.color)
+    return live_of(desk, desk.say(f"today.{utility.key}"), utility.today, SITE, (6, 4), utility)
 
 
 def _live(desk: Desk) -> Panel:
@@ -71,13 +85,12 @@ def _power(desk: Desk) -> Panel:
 def _slots(desk: Desk) -> Panel:
     say = desk.say
     flows = (
-        ("usage_electricity_kwh", "words.electricity", ELECTRICITY.color),
-        ("production_electricity_kwh", "words.production", PRODUCTION.color),
         ("import_electricity_kwh", "words.import", PLAIN),
         ("export_electricity_kwh", "words.export", WATER.color),
     )
-    queries = [Query(ask.mean(measurement, SITE, times=4), say(key)) for measurement, key, _ in flows]
-    looks = colored({say(key): color for _, key, color in flows})
+    queries, looks = course_of(desk, (ELECTRICITY, PRODUCTION), SITE)
+    queries += [Query(ask.mean(measurement, SITE, times=4), say(key)) for measurement, key, _ in flows]
+    looks += colored({say(key): color for _, key, color in flows})
     # what was taken often is what was used, and would hide it
     looks.append(override(say("words.import"), custom__lineStyle={"fill": "dash", "dash": [6, 10]}))
     return lines(
@@ -87,10 +100,8 @@ def _slots(desk: Desk) -> Panel:
 
 def _others(desk: Desk) -> Panel:
     say = desk.say
-    used = (GAS, WATER, HEAT)
-    queries = [Query(ask.mean(utility.usage, SITE, times=4), say(f"words.{utility.key}")) for utility in used]
-    looks = colored({say(f"words.{utility.key}"): utility.color for utility in used})
-    looks.append(override(say("words.heat"), unit="kwatt", custom__axisPlacement="right"))
+    queries, looks = course_of(desk, (GAS, WATER, HEAT), SITE)
+    looks += heat_apart(desk)
     return lines(
         say("region.others"),
         (12, 9),
@@ -105,17 +116,18 @@ def _others(desk: Desk) -> Panel:
 
 def _daily(desk: Desk) -> Panel:
     say = desk.say
-    query = Query(ask.daily(ELECTRICITY.usage, SITE), say("words.electricity"))
+    queries, looks = days_of(desk, [ELECTRICITY], SITE)
     return lines(
         say("region.daily"),
         (12, 9),
-        [query],
+        queries,
         "kwatth",
         bars=True,
         time_from="31d",
         least="1d",
         min=0,
-        overrides=colored({say("words.electricity"): ELECTRICITY.color}),
+        overrides=looks,
+        about=say("common.daily_about"),
     )
 
 
@@ -136,7 +148,7 @@ def _meters(desk: Desk) -> Panel:
     shown = [
         override("meter", custom__hidden=True),
         override("name", displayName=say("columns.meter"), custom__minWidth=280, links=to_meter),
-        override("state", displayName=say("columns.state"), mappings=quality_words(desk)),
+        override("state", displayName=say("columns.state"), mappings=reading_words(desk)),
         override("reading", displayName=say("columns.reading"), decimals=1),
         override("instant", displayName=say("columns.instant_units"), custom__minWidth=130, decimals=2),
         override("unit", displayName=say("columns.unit")),
@@ -154,10 +166,10 @@ def _meters(desk: Desk) -> Panel:
     )
 
 
-def quality_words(desk: Desk) -> list[dict[str, object]]:
-    """What a quality says: measured, estimated, missing."""
+def reading_words(desk: Desk) -> list[dict[str, object]]:
+    """What the quality of a reading says, as contract.quality numbers it: no reading is ever an estimate."""
     say = desk.say
-    known = words(_0=(say("state.measured"), GOOD), _1=(say("state.estimated"), WATCH))
+    known = words(_0=(say("state.measured"), GOOD), _1=(say("state.clock_unconfirmed"), WATCH))
     missing = {
         "type": "range",
         "options": {"from": 16, "to": 999, "result": {"text": say("state.missing"), "color": BAD, "index": 2}},

@@ -14,10 +14,14 @@ from dashboards.boards.common import (
     Desk,
     Utility,
     city,
+    course_of,
+    days_of,
+    heat_apart,
 )
+from dashboards.boards.lists import today_of
 from dashboards.grafana import TODAY, Board, Panel, Query, Variable, override
 from dashboards.palette import CARBON
-from dashboards.panels import big, colored, gauges, lines
+from dashboards.panels import big, gauges, lines
 
 # the registry's keys of types of buildings: where most people live first, the unknown last
 TYPES = sorted(facts.types()["id"].to_pylist(), key=lambda key: (key == "not-known", key != "homes-apartment"))
@@ -48,10 +52,7 @@ def board(desk: Desk) -> Board:
 
 
 def _today(desk: Desk, utility: Utility) -> Panel:
-    query = ask.today(f"{utility.usage}_daily", CHOSEN)
-    return big(
-        desk.say(f"today.{utility.key}"), (5, 5), [Query(query)], utility.usage_unit, utility.color, time_from=TODAY
-    )
+    return today_of(desk, utility, CHOSEN, (5, 5))
 
 
 def _carbon(desk: Desk) -> Panel:
@@ -69,7 +70,7 @@ def _carbon(desk: Desk) -> Panel:
 
 def _course(desk: Desk) -> Panel:
     say = desk.say
-    queries = [Query(ask.mean(utility.usage, CHOSEN, times=4), say(f"words.{utility.key}")) for utility in ALL[:2]]
+    queries, looks = course_of(desk, ALL[:2], CHOSEN)
     return lines(
         say("region.electricity"),
         (14, 10),
@@ -78,7 +79,7 @@ def _course(desk: Desk) -> Panel:
         least="15m",
         min=0,
         about=say("common.mean_about"),
-        overrides=colored({say(f"words.{utility.key}"): utility.color for utility in ALL[:2]}),
+        overrides=looks,
     )
 
 
@@ -101,26 +102,25 @@ def _compared(desk: Desk) -> Panel:
 
 def _daily(desk: Desk) -> Panel:
     say = desk.say
-    query = Query(ask.daily(ELECTRICITY.usage, CHOSEN), say("words.electricity"))
+    queries, looks = days_of(desk, [ELECTRICITY], CHOSEN)
     return lines(
         say("region.daily"),
         (7, 10),
-        [query],
+        queries,
         "kwatth",
         bars=True,
         time_from="31d",
         least="1d",
         min=0,
-        overrides=colored({say("words.electricity"): ELECTRICITY.color}),
+        overrides=looks,
+        about=say("common.daily_about"),
     )
 
 
 def _others(desk: Desk) -> Panel:
     say = desk.say
-    used = (GAS, WATER, HEAT)
-    queries = [Query(ask.mean(utility.usage, CHOSEN, times=4), say(f"words.{utility.key}")) for utility in used]
-    looks = colored({say(f"words.{utility.key}"): utility.color for utility in used})
-    looks.append(override(say("words.heat"), unit="kwatt", custom__axisPlacement="right"))
+    queries, looks = course_of(desk, (GAS, WATER, HEAT), CHOSEN)
+    looks += heat_apart(desk)
     return lines(
         say("region.others"),
         (7, 10),

@@ -157,7 +157,7 @@ def test_missing_is_missing(language: str, name: str) -> None:
         for target in panel.get("targets", []):
             if "last(" in target["query"] or "mean(" in target["query"]:
                 assert "time" in target["query"].partition("WHERE")[2], target["query"]
-            if '"value"' in target["query"]:
+            if '("value")' in target["query"]:
                 assert '"quality" < 16' in target["query"], target["query"]
             assert "fill(0)" not in target["query"]
             assert "fill(previous)" not in target["query"]
