@@ -12,6 +12,7 @@ from cloud.mirror.points import MISSING, Point, Sheet, tagged, whole
 from cloud.mirror.registry import Known
 from cloud.mirror.sums import ALL, EMITTING, MEASUREMENTS, Span, answers, quality, units
 from cloud.totals.query import Level, Totals
+from contract.problems import Problem
 
 BACK = (1, 7)  # days
 # What was counted may differ by this share; above, a change would tell of meters and outages, and not of use.
@@ -29,15 +30,22 @@ CO2 = "co2"
 
 
 class Newest:
-    """The slots of a local day, and of those that it is compared with."""
+    """The slots of a local day, and of those that it is compared with. Raises Problem when those of the day cannot be
+    read.
+    """
 
     def __init__(self, totals: Totals, known: Known, day: int) -> None:
         self._known, self._day = known, day
         self._today = answers(totals, known.regions, Span(day, day + 1, daily=False), ways=("none",))
-        self._earlier = {
-            back: answers(totals, known.regions, Span(day - back, day - back + 1, daily=False), ABOVE, ("none",))
-            for back in BACK
-        }
+        self.problems: list[Problem] = []  # of earlier days: what cannot be read of them is missing
+        self._earlier = {back: self._of(totals, Span(day - back, day - back + 1, daily=False)) for back in BACK}
+
+    def _of(self, totals: Totals, span: Span) -> pa.Table:
+        try:
+            return answers(totals, self._known.regions, span, ABOVE, ("none",))
+        except Problem as problem:
+            self.problems.append(problem)
+            return self._today.slice(0, 0)
 
     @property
     def end_s(self) -> int | None:

@@ -132,6 +132,8 @@ class Mirror:
             self.metrics.newest_s.set(newest.end_s)
         for sheet in newest.shifted():
             self.boards.make_equal(sheet)
+        if newest.problems:
+            raise newest.problems[0]
         self._told = version
 
     def _mirror_sites(self, going: Callable[[], bool], now_s: float) -> None:

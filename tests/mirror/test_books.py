@@ -16,8 +16,10 @@ from cloud.mirror.writing import Boards
 from cloud.registry import facts, regions
 from cloud.registry.facts import shipped_factors, shipped_regions
 from cloud.store.influx_http import InfluxConnection
+from cloud.store.parquet import day_name, read_manifest
 from cloud.store.protocol import StoreUnavailable
 from cloud.totals.query import By, Facts, Level, Question, Totals
+from contract.problems import Problem
 from simulators.servers import Server
 from tests.cloud.city_totals import CHUNGJANG, DAY, GAS, PRODUCTION, YANG, Atom, atom, write
 from tests.mirror.boards_database import boards, points, running_influxdb, settings
@@ -178,6 +180,25 @@ def test_an_outage_of_the_database_is_caught_up(tmp_path: Path) -> None:
         )
         assert row["value"] == 0.004
         assert points(server, "boards", "usage_electricity_kwh", f"time >= {begin_s(DAY)}s")
+
+
+def test_a_damaged_day_keeps_back_no_other(tmp_path: Path, influx: Server) -> None:
+    folder, database = tmp_path / "main", boards(influx, "damaged")
+    write(folder, {day: atoms(day) for day in (DAY - 60, DAY - 20, DAY - 1, DAY)})
+    for name in read_manifest(folder).slots[day_name(DAY - 20)].all:
+        (folder / name).write_bytes(b"no Parquet")
+    mirror = books(folder)
+    with pytest.raises(Problem, match="main"):
+        turn(mirror, database)
+    where = "\"level\" = 'city' AND \"type\" = 'all'"
+    slots = points(influx, "damaged", "usage_electricity_kwh", where)
+    daily = points(influx, "damaged", "usage_electricity_kwh_daily", where)
+    told = [DAY - 1, DAY]
+    assert sorted({row["time"] // 86_400 for row in slots}) == [begin_s(day) // 86_400 for day in told]
+    assert {begin_s(DAY - 60), *map(begin_s, told)} <= {row["time"] for row in daily}
+    write(folder, {DAY - 20: atoms(DAY)})  # settled again, and not quite as it was
+    turn(mirror, database)
+    assert points(influx, "damaged", "usage_electricity_kwh", f"{where} AND time = {begin_s(DAY - 20)}s")
 
 
 def eventually(ready: Callable[[], bool], within_s: float = 10.0) -> None:

@@ -8,6 +8,7 @@ from cloud.metering.calendar import begin_s
 from cloud.metering.codes import DAY_S, SLOT_S, Direction
 from cloud.mirror.newest import Newest
 from cloud.mirror.registry import Registry
+from cloud.store.parquet import day_name, read_manifest
 from cloud.totals.query import Totals
 from simulators.servers import Server
 from tests.cloud.city_totals import CHUNGJANG, DAY, GAS, YANG, atom, registry, write
@@ -58,6 +59,18 @@ def test_only_what_was_by_the_same_time_is_compared(newest: Newest) -> None:
     assert (gas["today"], gas["change_day_ratio"], gas["quality"]) == (None, None, 16)
     assert ("city", "1", "water") not in found
     assert found["city", "1", "co2"]["today"] == pytest.approx(2 * 0.4173, rel=0.2)
+
+
+def test_a_week_ago_that_cannot_be_read_keeps_back_no_yesterday(tmp_path: Path, newest: Newest) -> None:
+    assert newest.problems == []
+    folder = tmp_path / "main"
+    for name in read_manifest(folder).slots[day_name(DAY - 7)].all:
+        (folder / name).write_bytes(b"no Parquet")
+    damaged = Newest(Totals([folder]), Registry(tmp_path / "registry").known(), DAY)
+    assert len(damaged.problems) == 1
+    found = {(one.tags["level"], one.tags["utility"]): one.fields for one in damaged.comparison()}
+    city = found["city", "electricity"]
+    assert (city["today"], city["yesterday"], city["week_ago"]) == (18.0, 8.0, None)
 
 
 def test_places_have_their_last_slot_and_their_day(newest: Newest) -> None:

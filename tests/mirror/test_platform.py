@@ -48,6 +48,14 @@ def test_nothing_new_and_a_new_beginning_have_no_percentile(after: str) -> None:
     assert not change.per_s("bitgoeul_ingest_readings_total")
 
 
+def test_at_first_nothing_is_known_of_the_time_between() -> None:
+    now = parse(text(300, 90, 110, 120), 20.0)
+    (point,) = figures("area-main", Change(None, now))
+    names = ("readings_per_s", "commit_p95_s", "lag_p95_s")
+    assert {name: point.fields[name] for name in names} == dict.fromkeys(names)
+    assert point.fields["readings_total"] == 300
+
+
 def test_what_lies_beyond_the_bounds_is_told_as_the_last_bound() -> None:
     change = Change(Samples(), parse(text(1, 0, 0, 10), 20.0))
     assert change.p95("bitgoeul_ingest_commit_seconds") == 0.2
