@@ -13,7 +13,9 @@ State = Literal["new", "changed", "same"]
 
 @dataclass(frozen=True)
 class Change:
-    """`panels` are those that are new, differ or go, by title; `other`: something beside the panels differs."""
+    """`panels` are those that are new, differ or go, by title, the second of one title as `Title [2]`; `other`:
+    something beside the panels differs.
+    """
 
     uid: str
     title: str

@@ -41,6 +41,18 @@ def test_what_a_change_is() -> None:
     assert change(ours, theirs).panels == ()
 
 
+def test_a_change_is_seen_in_each_of_several_panels_of_one_title() -> None:
+    ours: dict[str, Any] = json.loads((GENERATED / "boards/en/meter.json").read_text("utf-8"))
+    alike = [place for place, panel in enumerate(ours["panels"]) if panel["title"] == "Register"]
+    assert len(alike) == 2
+    for place in alike:
+        theirs = copy.deepcopy(ours)
+        theirs["panels"][place]["targets"][0]["query"] = "SELECT 1"
+        found = change(ours, theirs)
+        assert (found.state, len(found.panels)) == ("changed", 1)
+        assert found.panels[0].startswith("Register")
+
+
 @pytest.fixture(scope="module")
 def client() -> None:
     """The library that speaks to Grafana, in its own place."""
