@@ -23,7 +23,7 @@ from dashboards.panels import big, colored, lines, table
 
 HERE = "\"site\" = '${site:raw}'"
 SITE = f"\"level\" = 'site' AND {HERE}"
-OUTAGES = f'"scope" =~ /^(site|meter)$/ AND {HERE}'  # those of its meters too
+OUTAGES = HERE  # those of its meters and its gateway too
 
 
 def board(desk: Desk) -> Board:

@@ -45,7 +45,13 @@ def _lines() -> Iterator[str]:
     yield f"{site.format('mute', 'M', 'M')},live=0i,meters=2i,quality=16i {NOW_S - 5}"
     # the city now
     yield f"electricity_power_kw,level=city value=80,quality=0i,live=3i,meters=4i {NOW_S - 5}"
-    for scope, site, name in (("site", "alive", "alive"), ("site", "mute", "mute"), ("meter", "mute", "mute-e")):
+    outages = (
+        ("site", "alive", "alive"),
+        ("site", "mute", "mute"),
+        ("meter", "mute", "mute-e"),
+        ("gateway", "mute", "gw"),
+    )
+    for scope, site, name in outages:
         yield f'outages,scope={scope},site={site},name={name} text_en="{name}",text_ko="{name}",open=1i {NOW_S - 60}'
     # two gateways with a line of the same name, and one that was never heard
     for number, online, heard in ((1, 1, 1), (2, 0, 1), (3, 0, 0)):
@@ -137,7 +143,7 @@ def test_outages_are_those_of_what_is_chosen(influx: str) -> None:
         return sorted(row["name"] for row in _rows(influx, board, "annotation Outages", chosen))
 
     assert named("site", site="alive") == ["alive"]
-    assert named("site", site="mute") == ["mute", "mute-e"]
+    assert named("site", site="mute") == ["gw", "mute", "mute-e"]
     assert named("meter", site="mute", meter="mute-e") == ["mute", "mute-e"]
     assert named("meter", site="mute", meter="mute-g") == ["mute"]
     assert named("meter", site="alive", meter="alive-e") == ["alive"]
