@@ -50,9 +50,9 @@ def mean(measurement: str, where: str, *, times: int = 1, field: str = "value") 
     return f'SELECT {expression} FROM "{measurement}" WHERE {_good(where)} AND {TIME} {_buckets()}'
 
 
-def share(measurement: str, part: str, whole: str, where: str, moment: str) -> str:
+def percent(measurement: str, part: str, whole: str, where: str, moment: str) -> str:
     """The newest `part` of the newest `whole`: of a sum what is estimated, of meters those that report."""
-    return f'SELECT last("{part}") / last("{whole}") FROM "{measurement}" WHERE {where} AND {moment}'
+    return f'SELECT last("{part}") / last("{whole}") * 100 FROM "{measurement}" WHERE {where} AND {moment}'
 
 
 def daily(measurement: str, where: str, *, per: int = 1, field: str = "value") -> str:

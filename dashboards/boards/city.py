@@ -20,7 +20,7 @@ from dashboards.boards.common import (
     reporting,
 )
 from dashboards.boards.map import dong_map
-from dashboards.grafana import Board, Panel, Query, override
+from dashboards.grafana import Board, Json, Panel, Query, override
 from dashboards.palette import OF_UTILITY, PLAIN, QUIET
 from dashboards.panels import big, lines, ranking
 
@@ -63,7 +63,6 @@ def _now(desk: Desk, utility: Utility, width: int) -> Panel:
         [Query(ask.latest(utility.live, CITY, LIVE), desk.say(f"words.{utility.key}")), counted],
         utility.live_unit,
         utility.color,
-        names=True,
         orientation="horizontal",
         overrides=[look],
         about=desk.say("city.now_about"),
@@ -86,9 +85,12 @@ def _compared(desk: Desk, key: str, width: int) -> Panel:
         Query(ask.latest("today_compare", _of(key), RECENT, field), say(f"city.{field}"))
         for field in ("change_day_ratio", "change_week_ratio")
     ]
+    looks: list[Json] = []
     if key in ESTIMATED:
-        queries.append(guessed(desk, ESTIMATED[key], city())[0])
-    return big("", (width, 4), queries, RATIO, PLAIN, names=True, decimals=1, orientation="horizontal")
+        guess, _ = guessed(desk, ESTIMATED[key], city())
+        queries.append(guess)
+        looks.append(override(guess.name, unit="percent"))
+    return big("", (width, 4), queries, RATIO, PLAIN, names=True, decimals=1, orientation="horizontal", overrides=looks)
 
 
 def _of(key: str) -> str:

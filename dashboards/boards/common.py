@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dashboards import palette
 from dashboards.grafana import Json, Query, Variable, annotation, link, override
-from dashboards.influxql import GOOD, TIME, choices, daily, mean, share
+from dashboards.influxql import GOOD, TIME, choices, daily, mean, percent
 from dashboards.texts import Language, Say, say_in
 
 # in the order in which the head of a board lists them
@@ -163,15 +163,15 @@ def estimated_name(desk: Desk, name: str) -> str:
 def reporting(desk: Desk, measurement: str, where: str) -> tuple[Query, Json]:
     """Beside a figure of now: how many of its meters are counted in it; and the look of that."""
     name = desk.say("words.reporting")
-    text = share(measurement, "live", "meters", where, f"time > now() - {LIVE}")
-    return Query(text, name), override(name, unit=RATIO, decimals=0)
+    text = percent(measurement, "live", "meters", where, f"time > now() - {LIVE}")
+    return Query(text, name), override(name, unit=f"suffix:{desk.say('words.percent_reporting')}", decimals=0)
 
 
 def guessed(desk: Desk, measurement: str, where: str) -> tuple[Query, Json]:
     """Beside a figure of today: how much of it is estimated; and the look of that."""
     name = desk.say("words.estimated")
-    text = share(f"{measurement}_daily", "estimated", "value", f"{where} AND {GOOD}", TIME)
-    return Query(text, name), override(name, unit=RATIO, decimals=1)
+    text = percent(f"{measurement}_daily", "estimated", "value", f"{where} AND {GOOD}", TIME)
+    return Query(text, name), override(name, unit=f"suffix:{desk.say('words.percent_estimated')}", decimals=1)
 
 
 def city(type_: str = "all") -> str:

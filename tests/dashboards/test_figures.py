@@ -114,8 +114,8 @@ def test_what_lies_nowhere_is_not_doubled(influx: str) -> None:
 def test_what_is_estimated_stands_beside_what_was_used(influx: str) -> None:
     chosen = {"region": "6"}
     assert _values(_rows(influx, "region", "Electricity by day (31 days) / B", chosen)) == [2]
-    assert _values(_rows(influx, "region", "Electricity today / B", chosen)) == [0.04]
-    assert _values(_rows(influx, "city", "Electricity now / B", {})) == [0.75]
+    assert _values(_rows(influx, "region", "Electricity today / B", chosen)) == [4]
+    assert _values(_rows(influx, "city", "Electricity now / B", {})) == [75]
     shares = [target["query"] for panel in _board("city")["panels"] for target in panel["targets"]]
     assert sum("estimated" in query for query in shares) == 5
 
