@@ -25,6 +25,12 @@ def grade_points(area: str, socket: Path, now_s: float) -> Iterator[Point]:
         yield Point("quality_grade", {"area": area, "grade": one.name}, {"meter_slots": count})
 
 
+def is_judged(socket: Path, now_s: float) -> bool:
+    """Whether the day before is. Raises StoreUnavailable."""
+    (judged,) = fetch_table(socket, "judged", TIMEOUT_S).to_pylist()
+    return bool(judged["end_day"] >= int(day_of(np.array([int(now_s)]))[0]))
+
+
 def finding_points(area: str, socket: Path, now_s: float) -> Iterator[tuple[int, Point]]:
     """By rule, how many days of registers it objected to, with the local day's begin: of days that were judged, since
     none found is not the same as none looked for. Raises StoreUnavailable.

@@ -14,7 +14,7 @@ from cloud.mirror.gateways import gateway_points, line_points, online
 from cloud.mirror.jobs import each_of
 from cloud.mirror.metrics import Metrics
 from cloud.mirror.quality import EVERY_S as QUALITY_EVERY_S
-from cloud.mirror.quality import finding_points, grade_points
+from cloud.mirror.quality import finding_points, grade_points, is_judged
 from cloud.mirror.scraping import Answer, Change, Samples, ask, parse
 from cloud.mirror.writing import Boards
 from cloud.store.flight import fetch_table
@@ -42,7 +42,7 @@ def watch_gateways(boards: Boards, areas: Mapping[str, Path], now_s: float) -> N
 
 
 class Quality:
-    """Asks every area now and then; soon again as long as nothing of its last day is settled."""
+    """Asks every area now and then; soon again until its last day is settled and the day before judged."""
 
     def __init__(self) -> None:
         self._due_s: dict[str, float] = {}
@@ -57,7 +57,7 @@ class Quality:
         boards.write(grades, int(now_s))
         for day_s, point in finding_points(area, socket, now_s):
             boards.write([point], day_s)
-        if grades:
+        if grades and is_judged(socket, now_s):
             self._due_s[area] = now_s + QUALITY_EVERY_S
 
 

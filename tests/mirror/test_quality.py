@@ -47,3 +47,17 @@ def test_only_days_that_were_judged_have_findings(tmp_path: Path, influx: Server
     found = points(influx, "findings", "quality_finding")
     assert {row["time"] for row in found} == {begin_s(DAY)}
     assert {row["rule"]: row["findings"] for row in found} == {rule.name: int(rule == Rule.V18_LATE) for rule in Rule}
+
+
+def test_a_day_that_is_judged_late_is_asked_for_again_at_once(tmp_path: Path, influx: Server, city: City) -> None:
+    """Settling judges the day before only after its last slots: what was asked before that knows nothing of it."""
+    database, areas = boards(influx, "late"), {"main": tmp_path / "a.sock"}
+    city.read(("m", KWH, 1800, 3.0))
+    city.settle(1800)
+    quality, now_s = Quality(), float(begin_s(int(DAY) + 1) + 60)
+    quality.turn(database, areas, now_s)
+    assert points(influx, "late", "quality_grade")
+    assert points(influx, "late", "quality_finding") == []
+    city.store.days.finish(DAY, FINDINGS.empty_table())
+    quality.turn(database, areas, now_s + 60)
+    assert points(influx, "late", "quality_finding")
