@@ -63,6 +63,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def portal(folder: Path) -> Iterator[Portal]:
     with serve_area(folder / "s", live, gateways), Portal(folder / "registry", f"main={folder}/s") as started:
+        # a page that was there before the first answer says that data are coming in
+        started.wait_until_well()
         yield started
 
 

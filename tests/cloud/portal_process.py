@@ -6,9 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import httpx
 
 ROOT = Path(__file__).parents[2]
 STARTS_WITHIN_S = 30
@@ -48,6 +51,13 @@ class Portal:
         with self.process.stderr as lines:
             for line in lines:
                 self.log += line
+
+    def wait_until_well(self, patience_s: float = 60.0) -> None:
+        """Return once an area has answered."""
+        deadline = time.monotonic() + patience_s
+        while httpx.get(f"{self.url}/healthz").status_code != httpx.codes.OK:
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.1)
 
     def stop(self) -> int:
         """Ask it to end; its exit status."""

@@ -50,10 +50,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory, city: City) -> Iterator[Por
         serve_area(folder / "main.sock", city.live, lambda: gateways),
         Portal(sites, f"main={folder}/main.sock", f"gone={folder}/gone.sock") as started,
     ):
-        deadline = time.monotonic() + 60
-        while httpx.get(f"{started.url}/healthz").status_code != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        started.wait_until_well()
         yield started
 
 

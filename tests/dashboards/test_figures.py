@@ -17,34 +17,37 @@ from simulators.servers import create_database, influxdb
 from tests.dashboards.asked import SEOUL, Chosen, filled, of_board
 
 Row = dict[str, Any]
-NOW_S = int(time.time())
-MIDNIGHT_S = int(datetime.now(SEOUL).replace(hour=0, minute=0, second=0, microsecond=0).timestamp())
-SLOT_S = NOW_S - 1200  # the begin of the newest settled slot
-
 SUM = "estimated=2,counted=8i,expected=10i,quality=1i"
 NOBODY = "coverage_ratio=0,quality=16i"
 
 
-def _lines() -> Iterator[str]:
+def _midnight_s() -> int:
+    """The last one in Seoul."""
+    return int(datetime.now(SEOUL).replace(hour=0, minute=0, second=0, microsecond=0).timestamp())
+
+
+def _lines(now_s: int) -> Iterator[str]:
+    midnight_s = _midnight_s()
+    slot_s = max(now_s - 1200, midnight_s)  # the begin of the newest settled slot of today
     # what lies nowhere is both a district and a dong
-    yield f"usage_electricity_kwh_daily,level=district,region=0,type=all value=30,{SUM} {MIDNIGHT_S}"
-    yield f"usage_electricity_kwh_daily,level=dong,region=0,type=all value=40,{SUM} {MIDNIGHT_S}"
-    yield f"usage_electricity_kwh_daily,level=district,region=6,type=all value=50,{SUM} {MIDNIGHT_S}"
-    yield f"usage_electricity_kwh_daily,level=city,region=1,type=all value=50,{SUM} {MIDNIGHT_S}"
-    yield f"quality_slot,level=district,region=0,utility=electricity coverage_ratio=0.5,quality=0i {SLOT_S}"
-    yield f"quality_slot,level=dong,region=0,utility=electricity coverage_ratio=0.9,quality=0i {SLOT_S}"
+    yield f"usage_electricity_kwh_daily,level=district,region=0,type=all value=30,{SUM} {midnight_s}"
+    yield f"usage_electricity_kwh_daily,level=dong,region=0,type=all value=40,{SUM} {midnight_s}"
+    yield f"usage_electricity_kwh_daily,level=district,region=6,type=all value=50,{SUM} {midnight_s}"
+    yield f"usage_electricity_kwh_daily,level=city,region=1,type=all value=50,{SUM} {midnight_s}"
+    yield f"quality_slot,level=district,region=0,utility=electricity coverage_ratio=0.5,quality=0i {slot_s}"
+    yield f"quality_slot,level=dong,region=0,utility=electricity coverage_ratio=0.9,quality=0i {slot_s}"
     # a dong of which nothing is counted any more, and one that was mirrored hours ago
     dong = 'dong_now,region={},district=6 name_en="{}",name_ko="{}",latitude=35.1,longitude=126.8'
     for name, number, ago_s in (("Silent", 601, 900), ("Old", 602, 7200)):
         begin = dong.format(number, name, name)
-        yield f"{begin},usage_today_electricity_kwh=7,coverage_ratio=1,quality=0i {SLOT_S - ago_s}"
-    yield f"{dong.format(601, 'Silent', 'Silent')},usage_today_electricity_kwh=7,{NOBODY} {SLOT_S}"
+        yield f"{begin},usage_today_electricity_kwh=7,coverage_ratio=1,quality=0i {slot_s - ago_s}"
+    yield f"{dong.format(601, 'Silent', 'Silent')},usage_today_electricity_kwh=7,{NOBODY} {slot_s}"
     # of two sites one reports nothing
     site = 'site_now,site={},kind=industrial-complex,region=601,district=6 name_en="{}",name_ko="{}"'
-    yield f"{site.format('alive', 'A', 'A')},electricity_power_kw=3,live=2i,meters=2i,quality=0i {NOW_S - 5}"
-    yield f"{site.format('mute', 'M', 'M')},live=0i,meters=2i,quality=16i {NOW_S - 5}"
+    yield f"{site.format('alive', 'A', 'A')},electricity_power_kw=3,live=2i,meters=2i,quality=0i {now_s - 5}"
+    yield f"{site.format('mute', 'M', 'M')},live=0i,meters=2i,quality=16i {now_s - 5}"
     # the city now
-    yield f"electricity_power_kw,level=city value=80,quality=0i,live=3i,meters=4i {NOW_S - 5}"
+    yield f"electricity_power_kw,level=city value=80,quality=0i,live=3i,meters=4i {now_s - 5}"
     outages = (
         ("site", "alive", "alive"),
         ("site", "mute", "mute"),
@@ -52,15 +55,15 @@ def _lines() -> Iterator[str]:
         ("gateway", "mute", "gw"),
     )
     for scope, site, name in outages:
-        yield f'outages,scope={scope},site={site},name={name} text_en="{name}",text_ko="{name}",open=1i {NOW_S - 60}'
+        yield f'outages,scope={scope},site={site},name={name} text_en="{name}",text_ko="{name}",open=1i {now_s - 60}'
     # two gateways with a line of the same name, and one that was never heard
     for number, online, heard in ((1, 1, 1), (2, 0, 1), (3, 0, 0)):
-        yield f"gateway_state,gateway=gw-{number},site=alive online={online}i,heard={heard}i {NOW_S - 20}"
+        yield f"gateway_state,gateway=gw-{number},site=alive online={online}i,heard={heard}i {now_s - 20}"
     for number, ratio in ((1, 0.2), (2, 0.9)):
-        yield f"line_state,gateway=gw-{number},line=bus use_ratio={ratio},up=1i,dead_meters=1i {NOW_S - 20}"
+        yield f"line_state,gateway=gw-{number},line=bus use_ratio={ratio},up=1i,dead_meters=1i {now_s - 20}"
     # an area of 600 readings a minute, all at once
     for ago_s in range(900, 0, -10):
-        yield f"platform_ingest,area=main readings_total={(NOW_S - ago_s) // 60 * 600 % 10**7}i {NOW_S - ago_s}"
+        yield f"platform_ingest,area=main readings_total={(now_s - ago_s) // 60 * 600 % 10**7}i {now_s - ago_s}"
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +76,7 @@ def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with server:
         create_database(server, "boards")
         url = f"http://{server.host}:{server.port}"
-        body = "\n".join(_lines()).encode()
+        body = "\n".join(_lines(int(time.time()))).encode()
         with closing(urllib.request.urlopen(f"{url}/write?db=boards&precision=s", body, timeout=20)):  # noqa: S310  # a loopback server
             pass
         yield url
@@ -121,8 +124,6 @@ def test_what_is_estimated_stands_beside_what_was_used(influx: str) -> None:
 
 
 def test_a_dong_without_data_has_no_coverage(influx: str) -> None:
-    if NOW_S - 9000 < MIDNIGHT_S:
-        pytest.skip("these series would be of yesterday")
     for board, title in (("region", "Dongs / A"), ("city", "Today by dong / A")):
         (row,) = _rows(influx, board, title, {"region": "6"})
         assert (row["name"], row["coverage"], row["usage"]) == ("Silent", 0, 7)
