@@ -100,7 +100,7 @@ def postgresql(
     _make(programs / "initdb", home, password_file)
     settings = [*settings, *(_tls_settings(tls, home) if tls else ())]
     chosen = [f"listen_addresses={HOST}", f"port={port}", "unix_socket_directories=", *settings]
-    chosen += [] if durable else ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
+    chosen += [] if durable else ["fsync=off", "full_page_writes=off"]
     command = [*_as(_account()), str(programs / "postgres"), "-D", str(home / DATA)]
     return Postgresql(folder, home, port, [*command, *(part for one in chosen for part in ("-c", one))])
 
