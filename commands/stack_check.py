@@ -105,8 +105,13 @@ def _names(installation: Installation, path: Path, expected: Sequence[str]) -> I
     except Problem:  # told of already
         return
     for name in expected:
-        any_below = x509.DNSName(f"*.{name.partition('.')[2]}")
-        if not {issuing.host_name(name), any_below} & set(found):
+        try:
+            wanted = issuing.host_name(name)
+        except Problem as problem:
+            yield f".env: {problem.text.of(language())}"
+            return
+        any_below = x509.DNSName(f"*.{str(wanted.value).partition('.')[2]}")
+        if not {wanted, any_below} & set(found):
             file = path.relative_to(installation.root)
             yield say(
                 f"{file}: {name}의 인증서가 아닙니다 (.env의 BITGOEUL_HOSTS). {_REMEDY.ko}",

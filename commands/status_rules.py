@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cloud.mirror.gateways import UNHEARD_S
 from cloud.mirror.scraping import Answer, Samples
 from contract.problems import Text
 
@@ -18,7 +19,6 @@ MIRRORED_WARN_S, MIRRORED_BAD_S = 3 * SLOT_S + 300, 8 * SLOT_S
 DISK_WARN, DISK_BAD = 0.15, 0.05  # of it free
 BACKUP_WARN_S, BACKUP_BAD_S = 26 * 3600.0, 3 * 86_400.0
 CERTIFICATE_WARN_S, CERTIFICATE_BAD_S = 30 * 86_400, 3 * 86_400
-UNHEARD_S = 300  # a gateway states each minute how it is
 OFFLINE_BAD = 0.5
 DEAD_BAD = 0.1
 NAMED = 3  # of many, so many by name

@@ -113,6 +113,15 @@ def test_a_certificate_without_the_installations_name_is_named(installation: Ins
     ]
 
 
+@pytest.mark.parametrize("name", ["https://energy.example.kr", "에너지.kr"])
+def test_whatever_name_stands_in_the_environment_is_one_line(installation: Installation, name: str) -> None:
+    text = installation.environment_file.read_text("utf-8").replace("energy.example.kr", name)
+    installation.environment_file.write_text(text, "utf-8")
+    lines = _complaints(installation)
+    assert len(lines) == len(installation.server_files)
+    assert all(name in line for line in lines)
+
+
 def test_a_passphrase_that_was_taken_away_is_asked_for_only_to_sign(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
