@@ -4,6 +4,7 @@ The file lets `bitgoeul test` say which were skipped and why, and CI refuse.
 """
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from hypothesis import settings
 # an example that takes 200 ms on a loaded machine is no mistake in what it tests
 settings.register_profile("bitgoeul", deadline=None)
 settings.load_profile("bitgoeul")
+
+# whoever starts the tests in the background lets all that they start ignore Ctrl-C, and one of them is ended with it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -1,5 +1,6 @@
 """The demo as a stranger uses it: by itself for a while, and ended by hand."""
 
+import contextlib
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -18,10 +20,16 @@ ROOT = Path(__file__).parent.parent.parent
 LANGUAGE = {"BITGOEUL_LANG": "en"}
 
 
-def _demo(folder: Path, *more: str) -> "subprocess.Popen[str]":
-    argv = [sys.executable, "-m", "commands", "demo", "--data", str(folder), *more]
-    environment = os.environ | LANGUAGE
-    return subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@contextlib.contextmanager
+def _demo(folder: Path, *more: str) -> Iterator["subprocess.Popen[str]"]:
+    argv, environment = [sys.executable, "-m", "commands", "demo", "--data", str(folder), *more], os.environ | LANGUAGE
+    with subprocess.Popen(
+        argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        try:
+            yield demo
+        finally:
+            demo.kill()  # its children go with it; without this a test that failed would wait for ever
 
 
 def _wait_until_up(demo: "subprocess.Popen[str]") -> None:
