@@ -30,12 +30,13 @@ pytestmark = pytest.mark.skipif(
     shutil.which("influxd") is None, reason="influxd is not installed (apt-get install influxdb)"
 )
 
-# what is there last: the sums of today and of the oldest day's sites, the rates of counters, and the newest slot
+# what is there last: the sums of today (right after midnight of yesterday) and of the oldest day's sites, the rates of
+# counters, the newest slot, and what the rules found once yesterday was judged
 LAST = (
-    'SELECT last("estimated") FROM "usage_heat_kwh_daily" WHERE "level" = \'city\' AND time > now() - 1d',
-    'SELECT last("value") FROM "emission_co2_kg_daily" WHERE "level" = \'dong\' AND time > now() - 1d',
+    'SELECT last("estimated") FROM "usage_heat_kwh_daily" WHERE "level" = \'city\' AND time > now() - 25h',
+    'SELECT last("value") FROM "emission_co2_kg_daily" WHERE "level" = \'dong\' AND time > now() - 25h',
     'SELECT last("coverage_ratio") FROM "quality_slot" WHERE "level" = \'dong\' AND time > now() - 75m',
-    'SELECT last("value") FROM "usage_electricity_kwh_daily" WHERE "site" = \'hanam\' AND time > now() - 1d',
+    'SELECT last("value") FROM "usage_electricity_kwh_daily" WHERE "site" = \'hanam\' AND time > now() - 25h',
     'SELECT last("use_ratio") FROM "line_state" WHERE time > now() - 1m',
     'SELECT last("value") FROM "usage_electricity_kwh" WHERE "site" = \'hanam\' AND time < now() - 1d',
     'SELECT last("lag_s") FROM "platform_mirror" WHERE time > now() - 1m',
@@ -46,6 +47,7 @@ LAST = (
     'SELECT last("sums_took_s") FROM "platform_settle" WHERE time > now() - 1m',
     'SELECT last("choice_ko") FROM "site_names" WHERE time > now() - 10m',
     'SELECT last("meter_slots") FROM "quality_grade" WHERE time > now() - 2h',
+    'SELECT last("findings") FROM "quality_finding" WHERE time > now() - 2d',
 )
 
 
