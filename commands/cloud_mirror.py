@@ -46,6 +46,14 @@ _OWN: tuple[_Option, ...] = (
         "days of daily sums that are filled in at first, default 400",
     ),
     (
+        "--live-days",
+        "N",
+        int,
+        14,
+        "실시간 값을 두는 최소 일수, 주 단위로 지움, 기본 14 (0: 지우지 않음)",
+        "days that live values are kept at least, gone by the week, default 14 (0 keeps them)",
+    ),
+    (
         "--stale-after",
         "SECONDS",
         int,
@@ -118,7 +126,11 @@ def run(args: argparse.Namespace) -> int:
     from cloud.mirror.process import run as run_mirror  # noqa: PLC0415  # DuckDB is loaded only by who uses it
     from cloud.mirror.settings import Doors, MirrorSettings, named  # noqa: PLC0415
 
-    for option, value, least in (("--history-days", args.history_days, 1), ("--stale-after", args.stale_after, 1)):
+    for option, value, least in (
+        ("--history-days", args.history_days, 1),
+        ("--live-days", args.live_days, 0),
+        ("--stale-after", args.stale_after, 1),
+    ):
         if value < least:
             raise UsageProblem(
                 f"{option} {value}: {least} 이상이어야 합니다", f"{option} {value}: expected {least} or more"
@@ -136,6 +148,7 @@ def run(args: argparse.Namespace) -> int:
             metrics_host=args.metrics_host,
             metrics_port=args.metrics_port,
             history_days=args.history_days,
+            live_days=args.live_days,
             stale_after_s=args.stale_after,
         )
     )

@@ -25,6 +25,7 @@ from cloud.mirror.names import names, outages
 from cloud.mirror.newest import Newest
 from cloud.mirror.points import Sheet
 from cloud.mirror.registry import Registry
+from cloud.mirror.retention import forget_live
 from cloud.mirror.settings import MirrorSettings
 from cloud.mirror.sites import AskUsage, SiteUsage
 from cloud.mirror.sums import Span, sheets
@@ -86,6 +87,7 @@ class Mirror:
             Job("gateways", GATEWAYS_EVERY_S, lambda now_s: watch_gateways(self.boards, areas, now_s)),
             Job("quality", QUALITY_EVERY_S, lambda now_s: self.quality.turn(self.boards, areas, now_s)),
             Job("platform", PLATFORM_EVERY_S, lambda now_s: self.platform.turn(self.boards, areas, self._own, now_s)),
+            Job("retention", DAY_S, self._forget),
         )
         self.metrics_port = 0  # known once it is started
 
@@ -148,6 +150,10 @@ class Mirror:
         self.boards.write(names(known, now_s, self.live.models), int(now_s))
         for begin_s, point in outages(known, int(now_s) - self.settings.history_days * 86_400):
             self.boards.write([point], begin_s)
+
+    def _forget(self, now_s: float) -> None:
+        if self.settings.live_days:
+            forget_live(self.boards, self.settings.live_days, now_s)
 
     def _models(self) -> Mapping[str, str]:
         """What each meter is, by its gateway's account."""

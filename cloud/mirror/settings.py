@@ -16,7 +16,8 @@ SLOT_DAYS = 35  # of sums by the quarter of an hour; older days have their sums 
 class MirrorSettings:
     """`areas` are sockets by name, `scrape` addresses of services by theirs, `disks` folders by theirs.
 
-    `history_days` of daily sums are written where they are not there yet.
+    `history_days` of daily sums are written where they are not there yet. What is live is kept for `live_days`; 0
+    leaves that to the database.
     """
 
     registry: Path
@@ -29,6 +30,7 @@ class MirrorSettings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     history_days: int = 400
+    live_days: int = 14
     stale_after_s: int = 180
 
 

@@ -5,7 +5,8 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.csv
@@ -60,6 +61,11 @@ class Boards:
             self.write_rows(sheet.measurement, emptied(gone))
         return len(changed) + len(gone)
 
+    def carry_out(self, statement: str) -> None:
+        """InfluxQL that changes something."""
+        with self._told():
+            self._influx.carry_out(statement)
+
     def _there(self, sheet: Sheet) -> pa.Table:
         """What is there of the sheet, by its columns."""
         fields = [field for field in sheet.rows.schema if field.name not in ("tags", "time_s")]
@@ -84,29 +90,32 @@ class Boards:
         return found.rename_columns(["tags", "time_s", *(field.name for field in fields)])
 
     def _ask(self, query: str) -> bytes:
-        try:
+        with self._told():
             return self._influx.csv(query)
-        except Problem as problem:
-            raise self._away(StoreUnavailable(problem.text.en)) from problem
-        except StoreUnavailable as unavailable:
-            raise self._away(unavailable) from unavailable
 
     def _post(self, lines: bytes | memoryview, count: int) -> None:
         began_s = time.monotonic()
         try:
-            self._influx.write(lines)
+            with self._told():
+                self._influx.write(lines)
         except Refused as refused:
             self._tell(lines, refused)
             return
-        except Problem as problem:  # settings that were good once: a password or a database that is gone
-            raise self._away(StoreUnavailable(problem.text.en)) from problem
-        except StoreUnavailable as unavailable:
-            raise self._away(unavailable) from unavailable
         if not self.available:
             LOG.info("boards available")
         self.available = True
         self.metrics.write_s.observe(time.monotonic() - began_s)
         self.metrics.points.inc(count)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Raises StoreUnavailable for whatever kept InfluxDB."""
+        try:
+            yield
+        except Problem as problem:  # settings that were good once: a password or a database that is gone
+            raise self._away(StoreUnavailable(problem.text.en)) from problem
+        except StoreUnavailable as unavailable:
+            raise self._away(unavailable) from unavailable
 
     def _away(self, unavailable: StoreUnavailable) -> StoreUnavailable:
         if self.available:

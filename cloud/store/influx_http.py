@@ -104,14 +104,20 @@ class InfluxConnection:
         _raise_error_within(result, self.settings)
         return int(result["series"][0]["values"][0][0]) if result.get("series") else None
 
+    def carry_out(self, statement: str) -> None:
+        """One that changes something, as DELETE does. Raises StoreUnavailable, Problem."""
+        answer = self._ask(statement, "application/json", "POST")
+        for result in json.loads(answer).get("results", []):  # 2.x answers with {}
+            _raise_error_within(result, self.settings)
+
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
 
-    def _ask(self, query: str, accept: str) -> bytes:
+    def _ask(self, query: str, accept: str, method: str = "GET") -> bytes:
         path = "/query?" + urlencode({"db": self.settings.database, "epoch": "s", "q": query})
         try:
-            return self._request("GET", path, self._headers | {"Accept": accept})
+            return self._request(method, path, self._headers | {"Accept": accept})
         except Refused as error:
             raise StoreUnavailable(f"{self.settings.url}: query refused: {error}") from error
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from cloud.mirror.retention import LIVE
 from dashboards.build import GENERATED
 from tests.dashboards.answers import Empty, ask, empties, of_boards, unanswered
 from tests.dashboards.asked import Asked, Chosen, board_files, of_rules
@@ -162,6 +164,16 @@ def test_each_reason_is_still_needed(influx: str) -> None:
     for reason in empties(HERE / "empty.toml"):
         if not reason.today and not reason.young:
             assert any(reason.covers(where, now) for where in found), reason
+
+
+def test_of_every_measurement_it_is_decided_how_long_it_stays(influx: str) -> None:
+    with urllib.request.urlopen(f"{influx}/query?db={BOARDS}&q=SHOW%20MEASUREMENTS", timeout=20) as answer:  # noqa: S310
+        there = [row[0] for row in json.load(answer)["results"][0]["series"][0]["values"]]
+    kept = [name for name in there if not LIVE.fullmatch(name)]
+    settled = re.compile(r"(usage|production|import|export|emission|earlier|quality)_.*|(district|dong)_now|today_compare")
+    assert len(there) - len(kept) > 40
+    assert [name for name in kept if not settled.fullmatch(name)] == []
+    assert len(kept) > 20
 
 
 def test_every_alarm_is_answered(influx: str) -> None:
