@@ -170,7 +170,9 @@ def test_of_every_measurement_it_is_decided_how_long_it_stays(influx: str) -> No
     with urllib.request.urlopen(f"{influx}/query?db={BOARDS}&q=SHOW%20MEASUREMENTS", timeout=20) as answer:  # noqa: S310
         there = [row[0] for row in json.load(answer)["results"][0]["series"][0]["values"]]
     kept = [name for name in there if not LIVE.fullmatch(name)]
-    settled = re.compile(r"(usage|production|import|export|emission|earlier|quality)_.*|(district|dong)_now|today_compare")
+    settled = re.compile(
+        r"(usage|production|import|export|emission|earlier|quality)_.*|(district|dong)_now|today_compare"
+    )
     assert len(there) - len(kept) > 40
     assert [name for name in kept if not settled.fullmatch(name)] == []
     assert len(kept) > 20
