@@ -178,8 +178,7 @@ class Settler:
         if not self._begun(engine.facts.version):
             return
         if self._rebuild.is_set():
-            self._settled.forget_all()
-            self._rebuild.clear()
+            self._forget()
         self._settle_due(engine)
         self._sum(engine)
         for day in pending_days(self._store.days, self._settled.progress()):
@@ -189,6 +188,15 @@ class Settler:
             self._cleaned_s = time.monotonic()
             self._clean()
         self._state.doing = ""
+
+    def _forget(self) -> None:
+        """All that is made again: what is not sealed."""
+        sealed = self._settled.seals()["day"]
+        dropped = self._open_totals().forget_damaged(pc.max(sealed).as_py() + 1 if len(sealed) else 0)
+        if dropped:
+            LOG.warning("totals were damaged, and are made again of=%s", ",".join(dropped))
+        self._settled.forget_all()
+        self._rebuild.clear()
 
     def _settle_due(self, engine: Engine) -> None:
         """Marks first, since a slot looks back at what they change; then the slots that are over."""

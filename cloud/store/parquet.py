@@ -121,6 +121,23 @@ class TotalsWriter:
                 self._publish(replace(self._manifest, slots=kept))
         return dropped
 
+    def forget_damaged(self, from_day: int) -> list[str]:
+        """Drop the local days and months that begin on that day or later and have a file that is gone, or not as it was
+        written, so that they can be made again; their names.
+        """
+        now = self._manifest
+        damaged = {name for name in named(now) if not _whole(self._folder / name)}
+        days = {day for day, files in now.slots.items() if damaged.intersection(files.all)}
+        months = {
+            month for month, files in now.days.items() if damaged.intersection([*files.all, now.hours.get(month)])
+        }
+        dropped = {period for period in days | months if f"{period}-01"[:10] >= day_name(from_day)}
+        if dropped:
+            slots, sums = _but(now.slots, dropped), _but(now.days, dropped)
+            with _told(self._folder):
+                self._publish(Manifest(slots, sums, _but(now.hours, dropped), now.regions))
+        return sorted(dropped)
+
     def read_day(self, day: int) -> pa.Table:
         """SLOT_ATOMS of a local day, in order; empty when there are none."""
         files = self._manifest.slots.get(day_name(day))
@@ -249,16 +266,32 @@ def named(manifest: Manifest) -> set[str]:
 
 
 def _store(folder: Path, name: str, rows: pa.Table, row_group_size: int, compression: str) -> str:
-    """The name of the file that holds these rows; written unless it is there."""
+    """The name of the file that holds these rows; written unless it is there, and whole."""
     sink = pa.BufferOutputStream()
     parquet.write_table(rows, sink, row_group_size=row_group_size, compression=compression, store_schema=False)
     content = sink.getvalue()
-    file_name = f"{name}-{hashlib.blake2b(content, digest_size=10).hexdigest()}.parquet"
-    if not (folder / file_name).exists():
+    file_name = f"{name}-{_hash(content)}.parquet"
+    if not _whole(folder / file_name):
         new = folder / f".{file_name}.new"
         _write_synced(new, content)
         new.replace(folder / file_name)
     return file_name
+
+
+def _but(files: Mapping[str, _T], periods: set[str]) -> dict[str, _T]:
+    return {period: its for period, its in files.items() if period not in periods}
+
+
+def _hash(content: bytes | pa.Buffer) -> str:
+    return hashlib.blake2b(content, digest_size=10).hexdigest()
+
+
+def _whole(path: Path) -> bool:
+    """Whether the file is as it was written, by the hash in its name."""
+    try:
+        return path.stem.endswith(f"-{_hash(path.read_bytes())}")
+    except OSError:
+        return False
 
 
 def _read(path: Path, schema: pa.Schema) -> pa.Table:

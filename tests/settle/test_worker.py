@@ -117,6 +117,22 @@ def test_it_waits_for_a_registry_that_is_no_good(store: DuckStore, tmp_path: Pat
     settling.stop(20)
 
 
+def test_totals_that_are_damaged_are_rebuilt(store: DuckStore, tmp_path: Path) -> None:
+    publish(tmp_path, span("a", IMPORT))
+    read(store, "a", FIRST_S, LAST_S, 0.5)
+    settling = settler(store, tmp_path)
+    settling.start()
+    until(lambda: settled(settling))
+    files = {path: path.read_bytes() for path in (tmp_path / "totals").glob("*.parquet")}
+    for number, (path, content) in enumerate(sorted(files.items())):
+        path.write_bytes(content[: number * 100])
+    settling.rebuild()
+    until(lambda: settled(settling) and {path: path.read_bytes() for path in files} == files)
+    assert total(tmp_path) == 8 * 1500
+    assert settling.problems() == []
+    settling.stop(10)
+
+
 def test_the_command_line_asks_it(store: DuckStore, tmp_path: Path) -> None:
     publish(tmp_path, span("a", IMPORT))
     read(store, "a", FIRST_S, LAST_S, 0.5)

@@ -221,6 +221,36 @@ def test_a_damaged_manifest_is_named(tmp_path: Path, text: str) -> None:
         TotalsReader([tmp_path]).read(lambda reader: reader.slot_files(DAY, DAY + 1))
 
 
+def _three_days() -> dict[int, pa.Table]:
+    return {day: many(day, seed) for seed, day in enumerate((DAY, DAY + 1, DAY + 2))}  # the last in another month
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?")])
+@pytest.mark.parametrize("name", ["slots-*-all-uses-*", "slots-2026-01-30-????*", "days-*", "hours-*"])
+def test_what_is_damaged_is_dropped_and_made_again(tmp_path: Path, name: str, damage: Callable[[Path], object]) -> None:
+    writer = TotalsWriter(tmp_path)
+    writer.write_days(_three_days())
+    before = _content(tmp_path)
+    assert writer.forget_damaged(0) == []
+    for path in tmp_path.glob(name):
+        damage(path)
+    assert _content(tmp_path) != before
+    assert writer.forget_damaged(0) != []
+    writer.write_days(_three_days())
+    assert _content(tmp_path) == before
+
+
+def test_what_is_damaged_of_before_stays_as_it_is(tmp_path: Path) -> None:
+    writer = TotalsWriter(tmp_path)
+    writer.write_days(_three_days())
+    for path in tmp_path.glob("*.parquet"):
+        path.unlink()
+    assert writer.forget_damaged(DAY + 1) == ["2026-01-31", "2026-02", "2026-02-01"]
+    with pytest.raises(Problem, match="cannot be read"):
+        writer.read_day(DAY)
+    assert writer.read_day(DAY + 1).num_rows == 0
+
+
 def test_a_place_that_is_no_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "main").write_text("")
     with pytest.raises(Problem, match="main: the files of totals"):
