@@ -40,11 +40,14 @@ class Books:
     history_days: int
     sheets: Callable[[Span], Iterable[Sheet]]
     _seen: Spans = field(default_factory=dict)
+    _outages: int = 0
 
     def turn(self, boards: Boards, going: Callable[[], bool], now_s: float) -> None:
         """Raises StoreUnavailable or Problem, the first of several; the next turn goes on from there. A span that
         cannot be told keeps back no other.
         """
+        if boards.outages != self._outages:  # it may have come back empty
+            self._outages, self._seen = boards.outages, {}
         there = self._there(int(now_s + SEOUL_S) // DAY_S)
         due = [(span, version) for span, version in there.items() if self._seen.get(span) != version]
         due.sort(key=lambda one: (one[0].daily, -one[0].first))

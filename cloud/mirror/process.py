@@ -68,7 +68,7 @@ class Mirror:
             Books(f"sites-{area}", folders, days, partial(self._site_sheets, SiteUsage(area, ask)))
             for area, ask in _usage(settings.areas).items()
         ]
-        self._told = (0, "")  # the day and the version of totals that were told last
+        self._told = (0, "", 0)  # the day, the version of totals, and the database's outages, that were told last
         self.newest_s: int | None = None  # the end of the newest slot mirrored
         asks = {name: partial(fetch_table, socket) for name, socket in settings.areas.items()}
         self.live = LiveCity(Rosters(settings.registry, time.time()), asks, settings.stale_after_s)
@@ -123,7 +123,7 @@ class Mirror:
     def _mirror_newest(self, now_s: float) -> None:
         """Whenever a slot was settled, and once a day has begun."""
         today = int(now_s + SEOUL_S) // DAY_S
-        version = today, self._totals.version()
+        version = today, self._totals.version(), self.boards.outages
         if version == self._told:
             return
         newest = Newest(self._totals, self.registry.known(), today)

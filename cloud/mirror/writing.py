@@ -32,6 +32,7 @@ class Boards:
         self._lock = threading.Lock()
         self._refused: set[str] = set()  # measurements of which lines were refused, each said once
         self.available = True
+        self.outages = 0  # after each, what was there may be gone
 
     @property
     def refused(self) -> list[str]:
@@ -120,6 +121,7 @@ class Boards:
     def _away(self, unavailable: StoreUnavailable) -> StoreUnavailable:
         if self.available:
             LOG.warning("boards unavailable why=%r", str(unavailable))
+            self.outages += 1
         self.available = False
         self.metrics.errors.inc()
         return unavailable

@@ -1,15 +1,19 @@
 """Opening a registry, a new one with the regions that are shipped."""
 
+import logging
 from pathlib import Path
 
 from sqlalchemy import func, select
 
 from cloud.registry.book import Tell
 from cloud.registry.change import Author, Registry, quiet
+from cloud.registry.connecting import Away, connect
 from cloud.registry.database import init_database, looking, open_database, url_of
 from cloud.registry.importing import import_parts, read_parts
 from cloud.registry.models import Region
 from contract.problems import Problem
+
+LOG = logging.getLogger(__name__)
 
 DATA = Path(__file__).parent / "data"
 SHIPPED = ("regions.csv", "predecessors.csv")
@@ -40,3 +44,12 @@ def open_registry(folder: Path, url: str = "", password_file: Path | None = None
             f"{folder}: no such folder; run 'bitgoeul cloud registry init' first",
         )
     return Registry(open_database(url or url_of(folder), password_file), folder)
+
+
+def open_registry_later(folder: Path, url: str = "", password_file: Path | None = None) -> Registry:
+    """As `open_registry`, but where its database is away just now: that is told by whatever is then asked of it."""
+    try:
+        return open_registry(folder, url, password_file)
+    except Away as away:
+        LOG.warning("registry away, and opened all the same why=%r", away.text.en)
+        return Registry(connect(url or url_of(folder), password_file), folder)

@@ -1,5 +1,6 @@
 """Totals in the boards' database: exactly what the files of totals answer, and again when these change."""
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from cloud.metering import factors
 from cloud.metering.calendar import begin_s
 from cloud.metering.codes import SLOT_S, Direction
 from cloud.mirror.books import Books
+from cloud.mirror.points import Point
 from cloud.mirror.sums import MEASUREMENTS, Span, sheets
 from cloud.mirror.writing import Boards
 from cloud.registry import facts, regions
@@ -20,9 +22,9 @@ from cloud.store.parquet import day_name, read_manifest
 from cloud.store.protocol import StoreUnavailable
 from cloud.totals.query import By, Facts, Level, Question, Totals
 from contract.problems import Problem
-from simulators.servers import Server
+from simulators.servers import Server, create_database
 from tests.cloud.city_totals import CHUNGJANG, DAY, GAS, PRODUCTION, YANG, Atom, atom, write
-from tests.mirror.boards_database import boards, points, running_influxdb, settings
+from tests.mirror.boards_database import ask, boards, points, running_influxdb, settings
 
 NOW_S = begin_s(DAY) + 90_000
 IMPORT = int(Direction.IMPORT)
@@ -180,6 +182,25 @@ def test_an_outage_of_the_database_is_caught_up(tmp_path: Path) -> None:
         )
         assert row["value"] == 0.004
         assert points(server, "boards", "usage_electricity_kwh", f"time >= {begin_s(DAY)}s")
+
+
+def test_a_database_that_comes_back_empty_is_filled_again(tmp_path: Path) -> None:
+    with running_influxdb(tmp_path / "influx") as server:
+        folder, database = tmp_path / "main", boards(server, "boards")
+        write(folder, {day: atoms(day) for day in (DAY - 60, DAY - 1, DAY)})
+        mirror = books(folder)
+        written = turn(mirror, database)
+        query = 'SELECT count("value") FROM /usage/'
+        before = ask(server, "boards", query)
+        server.kill()
+        with pytest.raises(StoreUnavailable):
+            database.write([Point("site_now", {"site": "hanam"}, {"live": 1})], NOW_S)  # as another job does
+        shutil.rmtree(tmp_path / "influx" / "persistence")
+        server.start()
+        create_database(server, "boards")
+        assert turn(mirror, database) == written
+        assert ask(server, "boards", query) == before
+        assert turn(mirror, database) == 0
 
 
 def test_a_damaged_day_keeps_back_no_other(tmp_path: Path, influx: Server) -> None:

@@ -195,8 +195,11 @@ def test_the_staffs_room_goes_on_after_the_server_was_killed(server: Postgresql,
     server.kill()
     answer = staff.get("regions/1")
     assert (answer.status_code, "cannot be reached" in answer.json()["detail"]) == (503, True)
+    begun_meanwhile = client(settings, TOKEN)
+    assert begun_meanwhile.get("regions/1").status_code == 503
     server.start()
     assert staff.get("regions/1").json()["households"] == 600_000
+    assert begun_meanwhile.get("regions/1").json()["households"] == 600_000
     change = {"by": "kim", "reason": "counted", "field": "households", "value": "600001"}
     assert staff.ask("PATCH", "regions/1", json=change).status_code == 200
     assert list_rows(registry, "regions", {"level": "city"})[0]["households"] == 600_001

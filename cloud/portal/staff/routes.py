@@ -20,7 +20,7 @@ from cloud.registry.checks import Contradiction
 from cloud.registry.connecting import Away
 from cloud.registry.editing import Setting, UnknownRow, add_outage, add_row, remove_row, set_field
 from cloud.registry.looking import get_row, list_log, list_rows
-from cloud.registry.opening import open_registry
+from cloud.registry.opening import open_registry_later
 from contract.problems import Problem, Text
 
 ROOT = "/api/v1/staff/registry"
@@ -70,7 +70,7 @@ def room(house: House) -> Room:
     token_file = house.settings.staff_token_file
     if token_file is not None:
         settings, folder = house.settings, house.settings.registry
-        registry = open_registry(
+        registry = open_registry_later(
             folder.parent if folder.name == SNAPSHOT else folder, settings.database, settings.database_password_file
         )
         inside = APIRouter(
