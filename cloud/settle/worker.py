@@ -192,9 +192,11 @@ class Settler:
     def _forget(self) -> None:
         """All that is made again: what is not sealed."""
         sealed = self._settled.seals()["day"]
-        dropped = self._open_totals().forget_damaged(pc.max(sealed).as_py() + 1 if len(sealed) else 0)
+        dropped, left = self._open_totals().forget_damaged(pc.max(sealed).as_py() + 1 if len(sealed) else 0)
         if dropped:
             LOG.warning("totals were damaged, and are made again of=%s", ",".join(dropped))
+        if left:
+            LOG.error("totals are damaged and sealed, and can only come from a back-up of=%s", ",".join(left))
         self._settled.forget_all()
         self._rebuild.clear()
 

@@ -89,6 +89,10 @@ class TotalsWriter:
         with _told(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._manifest = read_manifest(folder)
+            if not (folder / MANIFEST).exists():
+                if any(folder.glob("*.parquet")):  # a first settling has the manifest before it has any other file
+                    raise FileNotFoundError(f"{MANIFEST} is gone")
+                self._publish(Manifest())
 
     def write_day(self, day: int, slot_atoms: pa.Table) -> None:
         """See `write_days`."""
@@ -121,9 +125,9 @@ class TotalsWriter:
                 self._publish(replace(self._manifest, slots=kept))
         return dropped
 
-    def forget_damaged(self, from_day: int) -> list[str]:
-        """Drop the local days and months that begin on that day or later and have a file that is gone, or not as it was
-        written, so that they can be made again; their names.
+    def forget_damaged(self, from_day: int) -> tuple[list[str], list[str]]:
+        """Drop the local days and months that have a file that is gone, or not as it was written, so that they can be
+        made again: which were dropped, and which begin before that day and so were left as they are.
         """
         now = self._manifest
         damaged = {name for name in named(now) if not _whole(self._folder / name)}
@@ -131,12 +135,13 @@ class TotalsWriter:
         months = {
             month for month, files in now.days.items() if damaged.intersection([*files.all, now.hours.get(month)])
         }
-        dropped = {period for period in days | months if f"{period}-01"[:10] >= day_name(from_day)}
+        found = days | months
+        dropped = {period for period in found if f"{period}-01"[:10] >= day_name(from_day)}
         if dropped:
             slots, sums = _but(now.slots, dropped), _but(now.days, dropped)
             with _told(self._folder):
                 self._publish(Manifest(slots, sums, _but(now.hours, dropped), now.regions))
-        return sorted(dropped)
+        return sorted(dropped), sorted(found - dropped)
 
     def read_day(self, day: int) -> pa.Table:
         """SLOT_ATOMS of a local day, in order; empty when there are none."""

@@ -231,11 +231,11 @@ def test_what_is_damaged_is_dropped_and_made_again(tmp_path: Path, name: str, da
     writer = TotalsWriter(tmp_path)
     writer.write_days(_three_days())
     before = _content(tmp_path)
-    assert writer.forget_damaged(0) == []
+    assert writer.forget_damaged(0) == ([], [])
     for path in tmp_path.glob(name):
         damage(path)
     assert _content(tmp_path) != before
-    assert writer.forget_damaged(0) != []
+    assert writer.forget_damaged(0)[0]
     writer.write_days(_three_days())
     assert _content(tmp_path) == before
 
@@ -245,10 +245,19 @@ def test_what_is_damaged_of_before_stays_as_it_is(tmp_path: Path) -> None:
     writer.write_days(_three_days())
     for path in tmp_path.glob("*.parquet"):
         path.unlink()
-    assert writer.forget_damaged(DAY + 1) == ["2026-01-31", "2026-02", "2026-02-01"]
+    assert writer.forget_damaged(DAY + 1) == (["2026-01-31", "2026-02", "2026-02-01"], ["2026-01", "2026-01-30"])
     with pytest.raises(Problem, match="cannot be read"):
         writer.read_day(DAY)
     assert writer.read_day(DAY + 1).num_rows == 0
+
+
+def test_a_manifest_that_is_gone_is_named_and_nothing_is_taken_away(tmp_path: Path) -> None:
+    TotalsWriter(tmp_path).write_days(_three_days())
+    (tmp_path / MANIFEST).unlink()
+    before = _content(tmp_path)
+    with pytest.raises(Problem, match=f"{MANIFEST} is gone"):
+        TotalsWriter(tmp_path)
+    assert _content(tmp_path) == before
 
 
 def test_a_place_that_is_no_folder_is_named(tmp_path: Path) -> None:
