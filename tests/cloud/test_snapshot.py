@@ -1,5 +1,6 @@
 """The registry's snapshot: what is written is read, whole, and only what changed is written anew."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -48,6 +49,27 @@ def test_a_damaged_snapshot_is_one_line_and_the_next_mends_it(tmp_path: Path) ->
         assert "\n" not in caught.value.text.en
         assert snapshot.write(tmp_path, tables) == good
         assert snapshot.load(tmp_path).version == good
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-200], lambda content: b"\0" * len(content)])
+def test_a_damaged_table_is_mended_by_the_next(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    tables = {"sites": pa.Table.from_pylist([SITE], snapshot.SITES)}
+    good = snapshot.write(tmp_path, tables)
+    (table,) = tmp_path.glob("sites-*.arrow")
+    table.write_bytes(damage(table.read_bytes()))
+    with pytest.raises(Problem, match="cannot be read"):
+        snapshot.load(tmp_path)
+    assert snapshot.write(tmp_path, tables) == good
+    assert snapshot.load(tmp_path).sites.equals(tables["sites"])
+
+
+def test_a_whole_table_is_not_written_again(tmp_path: Path) -> None:
+    tables = {"sites": pa.Table.from_pylist([SITE], snapshot.SITES)}
+    snapshot.write(tmp_path, tables)
+    (table,) = tmp_path.glob("sites-*.arrow")
+    before = table.stat().st_ino
+    snapshot.write(tmp_path, tables)
+    assert table.stat().st_ino == before
 
 
 def test_a_registrys_own_folder_leads_to_its_snapshot(tmp_path: Path) -> None:
