@@ -123,3 +123,21 @@ def test_our_images_are_built_by_hash_and_run_as_nobody_in_particular() -> None:
         assert f"locks/{part}.txt" in text
         assert re.search(r"^USER \d{5}:\d{5}$", text, re.MULTILINE)
         assert re.search(r"^ARG PYTHON_IMAGE=python:\d+\.\d+\.\d+-slim-bookworm$", text, re.MULTILINE)
+
+
+def test_the_example_of_a_second_area_is_as_the_first_and_is_known_to_all() -> None:
+    example = yaml.safe_load((ROOT / "deploy/area-west.override.yml").read_text("utf-8"))
+    services = example["services"]
+    first = {name: value for name, value in SERVICES["area-main"].items() if name != "build"}  # it is built once
+    renamed = yaml.safe_dump(first).replace("main", "west").replace("cloud_ingest_", "cloud_ingest_west_")
+    assert services["area-west"] == yaml.safe_load(renamed)
+    for name in ("portal", "mirror"):
+        more = [word for word in services[name].pop("command") if word not in SERVICES[name]["command"]]
+        said = {word.partition("=")[0] for word in SERVICES[name]["command"] if "main" in word and "portal" not in word}
+        assert {word.partition("=")[0] for word in more} == said
+        assert all("west" in word and "main" not in word for word in more)
+    assert services["tools"]["environment"].keys() == {
+        name for name, value in SERVICES["tools"]["environment"].items() if "main" in str(value)
+    }
+    assert example["secrets"].keys() == {"cloud_ingest_west_certificate", "cloud_ingest_west_key"}
+    assert services.keys() == {"area-west", "portal", "mirror", "tools"}
