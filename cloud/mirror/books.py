@@ -46,11 +46,7 @@ class Books:
         """Raises StoreUnavailable or Problem, the first of several; the next turn goes on from there. A span that
         cannot be told keeps back no other.
         """
-        if boards.outages != self._outages:  # it may have come back empty
-            self._outages, self._seen = boards.outages, {}
-        there = self._there(int(now_s + SEOUL_S) // DAY_S)
-        due = [(span, version) for span, version in there.items() if self._seen.get(span) != version]
-        due.sort(key=lambda one: (one[0].daily, -one[0].first))
+        due = self._due(boards, int(now_s + SEOUL_S) // DAY_S)
         failures: list[StoreUnavailable | Problem] = []
         for done, (span, version) in enumerate(due):
             if not going():
@@ -67,6 +63,13 @@ class Books:
                 self._seen[span] = version
         if failures:
             raise failures[0]
+
+    def _due(self, boards: Boards, today: int) -> list[tuple[Span, Version]]:
+        if boards.outages != self._outages:  # it may have come back empty
+            self._outages, self._seen = boards.outages, {}
+        there = self._there(today)
+        due = [(span, version) for span, version in there.items() if self._seen.get(span) != version]
+        return sorted(due, key=lambda one: (one[0].daily, -one[0].first))
 
     def _tell(self, span: Span, boards: Boards, left: int) -> None:
         began_s = time.monotonic()
