@@ -34,28 +34,30 @@ class KnownSpans:
         self._folder, self._area = settings.registry, settings.name
         self._store, self._live, self._metrics = store, live, metrics
         self._seen = snapshot.version(self._folder)
+        self._wrong = ""  # why the latest look could not take it
         self.known, _ = self._load()
 
     def look(self, *, anyway: bool = False) -> bool:
-        """Read the snapshot again if it has changed, or anyway. What is wrong with it is logged, and the earlier
-        one stays. Whether live values are shown now that were not before.
+        """Read the snapshot again if it has changed or could not be read, or anyway. What is wrong with it is logged,
+        and the earlier one stays. Whether live values are shown now that were not before.
         """
         seen = snapshot.version(self._folder)
-        if seen == self._seen and not anyway:
+        if seen == self._seen and not self._wrong and not anyway:
             return False
         more = False
         try:
             before = self.known
             self.known, more = self._load()
-            self._seen = seen
+            self._seen, self._wrong = seen, ""
             dropped = sorted(set(before.gateways) - set(self.known.gateways))
             LOG.info("known read again rows=%d gateways_dropped=%d", len(self.known), len(dropped))
             if dropped:
                 LOG.warning("known no longer names gateways=%s", ",".join(dropped[:SHOWN_GATEWAYS]))
         except Problem as problem:
-            self._seen = seen
             self._metrics.known_good.set(0)
-            LOG.error('known unreadable, the earlier one stays why="%s"', problem.text.en)  # noqa: TRY400  # no trace: it says all
+            if problem.text.en != self._wrong:
+                LOG.error('known unreadable, the earlier one stays why="%s"', problem.text.en)  # noqa: TRY400  # no trace: it says all
+            self._wrong = problem.text.en
         except StoreUnavailable as unavailable:
             LOG.warning('known not taken yet why="%s"', unavailable)
         return more

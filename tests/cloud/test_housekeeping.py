@@ -79,6 +79,34 @@ def test_a_registry_that_lost_its_meters_or_its_tables_is_not_taken(
         eventually(lambda: known.known.knows("g3"))
 
 
+def test_a_snapshot_that_is_mended_is_taken_and_what_was_wrong_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, live, metrics = DuckStore(tmp_path / "area.duckdb"), Live(time.time()), Metrics()
+    known = KnownSpans(chosen(tmp_path), store, live, metrics)
+    register(tmp_path, rows_of("g3"))
+    (table,) = (tmp_path / "registry").glob("spans-*.arrow")
+    whole = table.read_bytes()
+    table.write_bytes(whole[:-100])
+    for _ in range(3):
+        known.look()
+    assert known.known.knows("g1")
+    assert caplog.text.count("known unreadable") == 1
+    table.unlink()
+    known.look()
+    assert caplog.text.count("known unreadable") == 2  # another reason
+    table.write_bytes(whole)  # of the same version
+    known.look()
+    assert known.known.knows("g3")
+    table.write_bytes(whole[:-100])
+    known.look(anyway=True)
+    assert caplog.text.count("known unreadable") == 3
+    table.write_bytes(whole)
+    known.look()
+    assert metrics.registry.get_sample_value("bitgoeul_ingest_known_valid") == 1
+    store.close()
+
+
 def test_what_is_shown_is_live_and_has_not_ended(tmp_path: Path) -> None:
     now_s = int(time.time())
     rows = [
