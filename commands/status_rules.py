@@ -228,7 +228,9 @@ def _quarantine(name: str, rows: Sequence[Mapping[str, Any]]) -> Line:
         "'bitgoeul cloud quarantine'에서 까닭을 보고, 고친 뒤 다시 넣으십시오",
         "see why by 'bitgoeul cloud quarantine', mend it, and take them in again",
     )
-    return Line("quarantine", title, "bad" if dropped else "warn", words, todo)
+    # what a gateway lost stays counted for ever: once nothing of it is held, there is nothing left to do about it
+    full = any(row["held"] and row["dropped"] for row in rows)
+    return Line("quarantine", title, "bad" if full else "warn" if held else "ok", words, todo)
 
 
 def backup_line(ended_s: float | None, now_s: float) -> Line:

@@ -86,7 +86,8 @@ class Housekeeping:
 
     def __init__(self, known: KnownSpans, live: Live, store: Store, metrics: Metrics) -> None:
         self._known, self._live, self._store, self._metrics = known, live, store, metrics
-        self._dropped: dict[str, int] = {}  # by gateway, rows that quarantine had no room for
+        # by gateway, rows that quarantine had no room for; None before the first count, which tells of earlier runs
+        self._dropped: dict[str, int] | None = None
         self._overflowing: set[str] = set()  # the gateways of which more was dropped at the last count
         self._counted_s = 0.0
         self._again = threading.Event()
@@ -139,14 +140,16 @@ class Housekeeping:
             counts = self._store.quarantine_counts().to_pylist()
         except StoreUnavailable:
             return
+        now = {row["gateway"]: row["dropped"] for row in counts}
+        before = now if self._dropped is None else self._dropped
+        overflowing = {gateway for gateway, dropped in now.items() if dropped > before.get(gateway, 0)}
         for row in counts:
             gateway, dropped = row["gateway"], row["dropped"]
             self._metrics.quarantine_held.labels(gateway).set(row["held"])
             self._metrics.quarantine_dropped.labels(gateway).set(dropped)
-            if dropped > self._dropped.get(gateway, 0) and gateway not in self._overflowing:
+            if gateway in overflowing - self._overflowing:
                 LOG.warning("quarantine full, its oldest rows are dropped gateway=%s dropped=%d", gateway, dropped)
-        self._overflowing = {row["gateway"] for row in counts if row["dropped"] > self._dropped.get(row["gateway"], 0)}
-        self._dropped = {row["gateway"]: row["dropped"] for row in counts}
+        self._overflowing, self._dropped = overflowing, now
 
     def _say_once(self, why: str) -> None:
         if why != self._said:

@@ -139,14 +139,22 @@ def test_live_values_of_meters_that_are_shown_from_now_on_come_from_the_store(tm
     store.close()
 
 
-def test_what_quarantine_has_no_room_for_is_counted_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_quarantine_has_no_room_for_is_counted_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, live, metrics = DuckStore(tmp_path / "area.duckdb", quarantine_rows=16), Live(time.time()), Metrics()
     rows = [{"arrived_s": 0.0, "gateway": "g1", "batch": "", "reason": "nan", "record": "{}"}] * 20
-    store.commit(Commit(quarantine=pa.Table.from_pylist(rows, QUARANTINE)))
+    more = Commit(quarantine=pa.Table.from_pylist(rows, QUARANTINE))
+    store.commit(more)
+    value = metrics.registry.get_sample_value
+    monkeypatch.setattr("cloud.ingest.housekeeping.COUNT_S", 0.0)
     housekeeping = Housekeeping(KnownSpans(chosen(tmp_path), store, live, metrics), live, store, metrics)
-    eventually(lambda: "quarantine full, its oldest rows are dropped gateway=g1 dropped=6" in caplog.text)
+    eventually(lambda: value("bitgoeul_ingest_quarantine_dropped_rows", {"gateway": "g1"}) == 6)
+    assert "quarantine full" not in caplog.text  # that was before this start
+    store.commit(more)
+    eventually(lambda: "quarantine full, its oldest rows are dropped gateway=g1 dropped=26" in caplog.text)
+    store.commit(Commit(quarantine=pa.Table.from_pylist([row | {"gateway": "g2"} for row in rows], QUARANTINE)))
+    eventually(lambda: "quarantine full, its oldest rows are dropped gateway=g2" in caplog.text)
     housekeeping.stop(10.0)
     store.close()
-    value = metrics.registry.get_sample_value
     assert value("bitgoeul_ingest_quarantine_held_rows", {"gateway": "g1"}) == 14
-    assert value("bitgoeul_ingest_quarantine_dropped_rows", {"gateway": "g1"}) == 6

@@ -83,6 +83,14 @@ def test_quarantine_that_had_no_room_is_bad() -> None:
     assert (line.state, line.words.en) == ("bad", "3 readings refused, 2 lost for want of room")
 
 
+def test_quarantine_that_was_emptied_is_well_and_still_tells_what_was_lost() -> None:
+    line = area(quarantine=[{"gateway": "g", "held": 0, "dropped": 2}])["quarantine"]
+    assert (line.state, line.words.en) == ("ok", "0 readings refused, 2 lost for want of room")
+    # of another gateway something is held, and nothing of it was lost
+    rows = [{"gateway": "g", "held": 0, "dropped": 2}, {"gateway": "h", "held": 1, "dropped": 0}]
+    assert area(quarantine=rows)["quarantine"].state == "warn"
+
+
 def test_figures_tell_whose_they_are() -> None:
     ingest = (
         "bitgoeul_ingest_readings_total 100\nbitgoeul_ingest_broker_connected 0\nbitgoeul_ingest_store_available {}\n"
