@@ -2,20 +2,25 @@
 
 import http.client
 import json
+import shutil
 import ssl
 import time
 from typing import Any
 
+import msgspec
 import pytest
 
 from commands import stack_run
 from commands.judge import read_outbox
-from commands.stack_run import SERVICES, Stack
+from commands.stack_init import Asked, init
+from commands.stack_run import ROOT, SERVICES, Stack
+from simulators.site import load_sim_site
 from tests.stack.conftest import Running
 
 pytestmark = pytest.mark.long
 
 PATIENCE_S = 60.0
+SCRAPE = "import urllib.request as r; print(r.urlopen('http://area-west:9464/metrics').read().decode())"
 
 
 def _ask(stack: Stack, path: str) -> tuple[int, dict[str, str], bytes]:
@@ -114,6 +119,23 @@ def test_a_missing_secret_stops_one_service_with_one_line(running: Running) -> N
     finally:
         kept.rename(secret)
     stack_run.wait_healthy(running.stack, ["proxy"], PATIENCE_S)
+
+
+def test_a_second_area_is_added_by_its_example(running: Running) -> None:
+    stack = running.stack
+    west = msgspec.structs.replace(load_sim_site("suwan"), area="west")
+    stack_run.register(stack, [*running.sites.sites, west])
+    init(stack.installation, Asked(areas=["west"]), lambda _: None)
+    shutil.copy(ROOT / "deploy/area-west.override.yml", stack.installation.root / "docker-compose.override.yml")
+    stack_run.up(stack, ["area-west", *SERVICES])
+    told = json.loads(
+        stack_run.run_tool(stack, "cloud", "settle", "status", "--json", "--socket", "/run/bitgoeul/west.sock")
+    )
+    assert told["settled_s"] is None
+    metrics = stack_run.compose(stack, "exec", "-T", "mirror", "python3", "-c", SCRAPE)
+    assert "bitgoeul_ingest_broker_connected 1.0" in metrics
+    status, _, page = _ask(stack, "/en")
+    assert (status, b"Hanam" in page) == (200, True)
 
 
 def _words(stack: Stack, service: str, expected: str) -> str:
