@@ -37,7 +37,7 @@ MARKS_S = 15.0  # late readings come in crowds
 RETRY_S = 10.0
 SLOW_S = 5.0  # what takes longer says how far it is
 CLEAN_S = 6 * 3600.0
-CLEAN_DAYS = 3  # looked through each time, for what came late
+CLEAN_DAYS = 3  # looked through each time: more than the process is ever down
 CLEAN_STEP_S = 3600  # ingest waits for a deletion
 
 # One row: how far settling is, and what it is about.
@@ -96,7 +96,6 @@ class Settler:
         self._engine: Engine | None = None
         self._totals: TotalsWriter | None = None
         self._marked_s = self._cleaned_s = -1e9
-        self._ticks_gone_s: int | None = None  # until when they were cleaned since the start
         self._thread = threading.Thread(target=self._run, name="settle", daemon=True)
 
     def start(self) -> None:
@@ -313,18 +312,6 @@ class Settler:
             file.days.forget_before(int(day_of(np.array([sealed_s]))[0]))
         settled_s = self._settled.progress().settled_s or 0
         until_s = min(today_s - self._settings.tick_days * DAY_S, settled_s)
-        self._forget_ticks(file, until_s)
-
-    def _forget_ticks(self, file: DuckStore, until_s: int) -> None:
-        """From where the last time ended, and what came late; the first time from the oldest that there is: ticks may
-        have been kept for longer before, or not been cleaned for days.
-        """
-        first_s = until_s - CLEAN_DAYS * DAY_S
-        done_s = file.earliest_tick_s(until_s) if self._ticks_gone_s is None else self._ticks_gone_s
-        if done_s is not None:
-            first_s = min(first_s, done_s // CLEAN_STEP_S * CLEAN_STEP_S)
-        for from_s in range(first_s, until_s, CLEAN_STEP_S):
-            if not self._going():
-                return
-            file.forget_ticks(from_s, min(from_s + CLEAN_STEP_S, until_s))
-        self._ticks_gone_s = until_s
+        for from_s in range(until_s - CLEAN_DAYS * DAY_S, until_s, CLEAN_STEP_S):
+            if self._going():
+                file.forget_ticks(from_s, min(from_s + CLEAN_STEP_S, until_s))

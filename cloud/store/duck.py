@@ -35,10 +35,6 @@ _FORGET_TICKS = """
         AND NOT (time_s % 900 = 0
             AND series IN (SELECT series FROM series WHERE quantity IN (SELECT unnest($registers))))
         AND (series, (time_s - 1) // 900 * 900) NOT IN (SELECT (series, slot_s) FROM needed)"""
-_EARLIEST_TICK = """
-    SELECT min(time_s) FROM readings WHERE time_s < $until_s
-        AND (time_s % 900 != 0
-            OR series NOT IN (SELECT series FROM series WHERE quantity IN (SELECT unnest($registers))))"""
 # in the order of insertion, which is that of arrival
 _NUMBERED = """
     SELECT series, time_s, value, quality, at_ms FROM readings
@@ -159,13 +155,6 @@ class DuckStore:
         with self._file.reading() as connection:
             ((rows, identities, conflicts),) = connection.execute(_COUNTS, [start_s, end_s]).fetchall()
         return Counts(rows, identities, conflicts)
-
-    def earliest_tick_s(self, until_s: int) -> int | None:
-        """When the first reading before `until_s` was that is no register at a slot's bound; None without one."""
-        with self._file.reading() as connection:
-            limits = {"until_s": until_s, "registers": _REGISTERS}
-            ((found,),) = connection.execute(_EARLIEST_TICK, limits).fetchall()
-        return None if found is None else int(found)
 
     def forget_ticks(self, from_s: int, to_s: int) -> None:
         """Delete readings with from_s <= time_s < to_s that no slot needs any more: but registers at slot bounds, and

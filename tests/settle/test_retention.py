@@ -7,13 +7,11 @@ import pytest
 
 from cloud.metering.calendar import day_of
 from cloud.settle.retention import seal_until, usage_hash
-from cloud.settle.worker import Settler, SettleSettings
-from tests.settle.small_city import AREA, START, City, Reading, span
+from tests.settle.small_city import START, City, Reading, span
 
 pytestmark = pytest.mark.long
 
 IMPORT = "electricity_import_kwh"
-POWER = "electricity_power_kw"
 SLOTS = 100  # a day, and an hour of the next
 
 
@@ -48,34 +46,6 @@ def test_ticks_go_and_a_rebuild_gives_the_same(city: City) -> None:
     assert before[0].equals(after[0])
     assert before[1].equals(after[1])
     assert all(one.equals(other) for one, other in zip(before[2], after[2], strict=True))
-
-
-def test_the_first_clean_after_a_start_goes_back_to_the_oldest_tick(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "cloud.settle.worker.CLEAN_DAYS", 0
-    )  # all is from before the strip that each clean looks through
-    town = City(tmp_path, [span("good", IMPORT)])
-    end_s = 2 * 3600
-    town.read(("good", IMPORT, 0, 1.0), ("good", POWER, 0, 1.0), ("good", POWER, 60, 1.0), ("good", POWER, end_s, 1.0))
-    town.settle(end_s)
-    settings = SettleSettings(
-        AREA, tmp_path / "registry", tmp_path / "totals", tmp_path / "applied", tick_days=1, register_days=9999
-    )
-
-    def left() -> list[tuple[str, int]]:
-        return sorted((row["quantity"], row["time_s"] - START) for row in town.store.rows(0, 2**40).to_pylist())
-
-    settling = Settler(town.store, settings)
-    settling._clean()
-    assert left() == [(IMPORT, 0), (POWER, end_s)]  # at a slot's bound, and not settled yet
-    # from then on the strip is enough: what comes as late as this waits for the next start
-    town.read(("good", POWER, 0, 1.0))
-    settling._clean()
-    assert left() == [(IMPORT, 0), (POWER, 0), (POWER, end_s)]
-    Settler(town.store, settings)._clean()
-    assert left() == [(IMPORT, 0), (POWER, end_s)]
 
 
 def test_a_sealed_day_stays_as_it_is(city: City) -> None:
