@@ -1,6 +1,6 @@
 """What the registry tells the processes that must not wait for its database: Arrow tables in files.
 
-A snapshot is a folder with one file a table and `current.json`, which names them; a file is never replaced (its
+A snapshot is a folder with one file a table and `current.json`, which names them; a whole file is never replaced (its
 name holds a hash of its content), only `current.json` is renamed over. Readers look at that small file, and load
 again when it changed. Nothing here knows the database.
 """
