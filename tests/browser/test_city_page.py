@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from cloud.metering.codes import DAY_S, SEOUL_S
+from tests.browser.said import of_the_page
 from tests.cloud.city_totals import CHUNGJANG, DONGMYEONG, GAS, GYERIM, HEAT, PRODUCTION, WATER, YANG, atom, write
 from tests.cloud.city_totals import registry as write_registry
 from tests.cloud.portal_process import Portal
@@ -90,7 +91,7 @@ def test_the_page_can_be_read_by_everybody(browser: Browser, portal: Portal, pat
         assert page.evaluate(AUDIT) == [], scheme
     page.emulate_media(media="print")
     assert page.evaluate(AUDIT) == []
-    assert said == []
+    assert of_the_page(said) == []
     page.close()
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.browser.said import of_the_page
 from tests.cloud.portal_area import Series, gateway, gateway_table, live_table, serve_area, write_sites
 from tests.cloud.portal_process import Portal
 
@@ -105,7 +106,7 @@ def visit(browser: Browser, portal: Portal) -> Iterator[Visit]:
     opened = Visit(context, portal.url)
     yield opened
     context.close()
-    assert opened.said == []
+    assert of_the_page(opened.said) == []
 
 
 def test_without_script_the_page_is_whole(browser: Browser, portal: Portal, visit: Visit) -> None:
