@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import ipc
 
+from cloud.hashed import content_hash, is_whole
 from contract.problems import Problem
 
 OPEN_FROM_S, OPEN_TO_S = -(2**62), 2**62
@@ -188,9 +189,9 @@ def _write_table(folder: Path, name: str, table: pa.Table | None, schema: pa.Sch
     with ipc.new_file(sink, schema, options=ipc.IpcWriteOptions(compression="lz4")) as writer:
         writer.write_table(rows)
     content = sink.getvalue()
-    file_name = f"{name}-{_hash(content)}.arrow"
+    file_name = f"{name}-{content_hash(content)}.arrow"
     path = folder / file_name
-    if not _whole(path):
+    if not is_whole(path):
         new = folder / f".{file_name}.new"
         with new.open("wb") as file:
             file.write(content)
@@ -198,18 +199,6 @@ def _write_table(folder: Path, name: str, table: pa.Table | None, schema: pa.Sch
             os.fsync(file.fileno())
         new.replace(path)
     return file_name
-
-
-def _hash(content: bytes | pa.Buffer) -> str:
-    return hashlib.blake2b(content, digest_size=10).hexdigest()
-
-
-def _whole(path: Path) -> bool:
-    """Whether the file is as it was written, by the hash in its name."""
-    try:
-        return path.stem.endswith(f"-{_hash(path.read_bytes())}")
-    except OSError:
-        return False
 
 
 def _read_table(path: Path, schema: pa.Schema) -> pa.Table:

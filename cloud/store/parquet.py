@@ -25,6 +25,7 @@ from typing import TypeVar
 import pyarrow as pa
 from pyarrow import compute, parquet
 
+from cloud.hashed import content_hash, is_whole
 from cloud.store.atoms import HOUR_ATOMS, day_atoms, hour_atoms, of_other_days, ordered, without_region, without_use
 from cloud.store.totals_schema import DAY_ATOMS, SLOT_ATOMS
 from contract.problems import Problem
@@ -130,7 +131,7 @@ class TotalsWriter:
         made again: which were dropped, and which begin before that day and so were left as they are.
         """
         now = self._manifest
-        damaged = {name for name in named(now) if not _whole(self._folder / name)}
+        damaged = {name for name in named(now) if not is_whole(self._folder / name)}
         days = {day for day, files in now.slots.items() if damaged.intersection(files.all)}
         months = {
             month for month, files in now.days.items() if damaged.intersection([*files.all, now.hours.get(month)])
@@ -275,8 +276,8 @@ def _store(folder: Path, name: str, rows: pa.Table, row_group_size: int, compres
     sink = pa.BufferOutputStream()
     parquet.write_table(rows, sink, row_group_size=row_group_size, compression=compression, store_schema=False)
     content = sink.getvalue()
-    file_name = f"{name}-{_hash(content)}.parquet"
-    if not _whole(folder / file_name):
+    file_name = f"{name}-{content_hash(content)}.parquet"
+    if not is_whole(folder / file_name):
         new = folder / f".{file_name}.new"
         _write_synced(new, content)
         new.replace(folder / file_name)
@@ -285,18 +286,6 @@ def _store(folder: Path, name: str, rows: pa.Table, row_group_size: int, compres
 
 def _but(files: Mapping[str, _T], periods: set[str]) -> dict[str, _T]:
     return {period: its for period, its in files.items() if period not in periods}
-
-
-def _hash(content: bytes | pa.Buffer) -> str:
-    return hashlib.blake2b(content, digest_size=10).hexdigest()
-
-
-def _whole(path: Path) -> bool:
-    """Whether the file is as it was written, by the hash in its name."""
-    try:
-        return path.stem.endswith(f"-{_hash(path.read_bytes())}")
-    except OSError:
-        return False
 
 
 def _read(path: Path, schema: pa.Schema) -> pa.Table:
