@@ -1,4 +1,4 @@
-"""What is live goes from the boards' database after some weeks: a meter has twelve points each ten seconds.
+"""What is live goes from the boards' database after some weeks: a meter has thirteen points each ten seconds.
 
 InfluxDB's own retention is the whole database's, and what was settled stays in it for longer.
 """
